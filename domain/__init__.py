@@ -1,0 +1,1 @@
+"""What can happen between the two states, and what follows from it. Pure: no I/O, no clock, no framework."""

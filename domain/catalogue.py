@@ -1,0 +1,137 @@
+"""Every family and every event type, by its stable public name; reading and writing stored events, old versions included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from domain.errors import Invalid
+from domain.event import Amended, Event, Payload, Retracted
+from domain.families import (
+    agreement,
+    allegation,
+    authorization,
+    campaign,
+    coverage,
+    designation,
+    incident,
+    indicator,
+    negotiation,
+    office,
+    pledge,
+    proceeding,
+    program,
+    relations,
+    report,
+)
+from domain.family import Family
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+CORRECTIONS: tuple[type[Payload], ...] = (Amended, Retracted)
+
+
+class Catalogue:
+    """Families by name, event types by name, and how data of an older version becomes data of the next."""
+
+    def __init__(self, families: Iterable[Family[Any]], upcasts: Mapping[tuple[str, int], Upcast] | None = None) -> None:
+        self.families = {family.name: family for family in families}
+        self.by_plural = {family.plural: family for family in self.families.values()}
+        self.types: dict[str, type[Payload]] = {cls.TYPE: cls for cls in CORRECTIONS}
+        self.family_of: dict[str, str] = {}
+        for family in self.families.values():
+            for cls in family.events:
+                if cls.TYPE in self.types or not cls.TYPE.startswith(f"{family.name}."):
+                    raise ValueError(f"event type {cls.TYPE!r} is taken, or is not named after its family {family.name!r}")
+                self.types[cls.TYPE] = cls
+                self.family_of[cls.TYPE] = family.name
+        self.upcasts = dict(upcasts or {})
+
+    def family(self, subject: str) -> Family[Any]:
+        """The family of a subject. Raises Invalid."""
+        name = subject.partition(":")[0]
+        if name not in self.families:
+            raise Invalid(f"subject {subject!r} is of no known family: use one of {', '.join(self.families)}")
+        return self.families[name]
+
+    def topic(self, cls: type[Payload]) -> str:
+        """The stored name of a type: `agreement.concluded.v1`."""
+        return f"{cls.TYPE}.v{cls.VERSION}"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return tuple(self.topic(cls) for cls in self.types.values())
+
+    def payload(self, topic: str, data: Any) -> Payload:
+        """Data of a type, of any version that was ever stored. A name without version means the current one. Raises Invalid."""
+        name, _, version = topic.rpartition(".v")
+        if not name:
+            name, version = topic, ""
+        cls = self.types.get(name)
+        if cls is None:
+            raise Invalid(f"unknown event type {topic!r}: GET /v1/catalogue or docs/families.md lists the types")
+        at = int(version) if version.isdigit() else cls.VERSION if not version else 0
+        if not 1 <= at <= cls.VERSION:
+            raise Invalid(f"event type {name!r} has no version {version!r}: the current one is {self.topic(cls)}")
+        if not isinstance(data, dict):
+            raise Invalid(f"data of {topic} must be an object")
+        for step in range(at, cls.VERSION):
+            data = self.upcasts[name, step](data)
+        if cls is Amended:
+            data = {**data, "data": self.payload(str(data.get("type")), data.get("data", {}))}
+            data["type"] = self.topic(type(data["data"]))
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise Invalid(f"data of {topic}: {_explain(error)}") from None
+
+    def event(self, raw: Any) -> Event:
+        """An event from JSON values. Raises Invalid, and says what to put right."""
+        if not isinstance(raw, dict):
+            raise Invalid("an event must be an object with subject, type, record_id, effective, known, data and sources")
+        if not isinstance(raw.get("type"), str):
+            raise Invalid("type is missing: name the event type, for instance agreement.participant_withdrew")
+        payload = self.payload(raw["type"], raw.get("data", {}))
+        try:
+            event = Event.model_validate({**raw, "type": self.topic(type(payload)), "data": payload})
+        except ValidationError as error:
+            raise Invalid(_explain(error)) from None
+        family = self.family(event.subject)
+        meant = payload.data if isinstance(payload, Amended) else payload
+        if isinstance(meant, CORRECTIONS) and meant is not payload:
+            raise Invalid("an amendment replaces an event, not another correction: retract the correction instead")
+        if not isinstance(meant, CORRECTIONS) and self.family_of[type(meant).TYPE] != family.name:
+            raise Invalid(f"{type(meant).TYPE} is not an event of {event.subject}: its family has {_names(family)}")
+        return event
+
+    def dump(self, event: Event) -> bytes:
+        """The stored form of an event: JSON without defaults, keys in order. `load` gives the event back."""
+        stored = {k: v for k, v in event.content().items() if k != "type"}
+        if isinstance(event.data, Amended):
+            stored["data"] = {**event.data.model_dump(mode="json", exclude_defaults=True),
+                              "data": event.data.data.model_dump(mode="json", exclude_defaults=True)}
+        return json.dumps(stored, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+    def load(self, topic: str, stored: bytes) -> Event:
+        return self.event({**json.loads(stored), "type": topic})
+
+
+def _names(family: Family[Any]) -> str:
+    return ", ".join(cls.TYPE for cls in family.events)
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_url=False, include_context=False):
+        where = ".".join(str(part) for part in item["loc"])
+        message = str(item["msg"]).removeprefix("Value error, ")
+        parts.append(f"{where}: {message}" if where else message)
+    return "; ".join(parts[:5]) + (f"; and {len(parts) - 5} more" if len(parts) > 5 else "")
+
+
+CATALOGUE = Catalogue(module.FAMILY for module in (
+    relations, office, agreement, program, designation, authorization, campaign, allegation, incident, negotiation, pledge,
+    proceeding, indicator, report, coverage,
+))
