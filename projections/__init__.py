@@ -1,0 +1,1 @@
+"""Pure: timelines become boxes, boxes answer questions. The ports that adapters fill are in `ports`."""

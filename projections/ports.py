@@ -1,0 +1,66 @@
+"""What the questions need of the outside world; adapters fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from domain.event import Logged
+from projections.basis import Basis
+
+
+class Found(NamedTuple):
+    """A fact as it is stored: enough to filter and to order, and its JSON."""
+
+    subject: str
+    family: str
+    key: str
+    kind: str
+    status: str
+    body: bytes
+
+
+class Place(NamedTuple):
+    """A standing event at its place in the timeline."""
+
+    subject: str
+    version: int
+    valid_from: int
+    valid_to: int
+    rank: int
+    root_known: int
+    root: int
+
+
+class SubjectFound(NamedTuple):
+    """A subject and the names under which it was known."""
+
+    subject: str
+    family: str
+    names: list[str]
+
+
+class Facts(Protocol):
+    """The fact store."""
+
+    version: int
+
+    def stab(self, basis: Basis, relation: str, newest: bool) -> list[Found]: ...
+    def of_subject(self, basis: Basis, subject: str) -> list[Found]: ...
+    def past_of_subject(self, basis: Basis, subject: str) -> list[Found]: ...
+    def between(self, basis: Basis, relation: str, family: str, first: int, last: int) -> list[Found]: ...
+    def recorded_alone(self, basis: Basis, family: str) -> list[Found]: ...
+    def places(self, basis: Basis, first: int, last: int, subjects: Sequence[str] = ()) -> list[Place]: ...
+    def subjects(self, basis: Basis, family: str | None = None, text: str = "") -> list[SubjectFound]: ...
+    def heard_of(self, basis: Basis, subject: str) -> bool: ...
+    def latest_known(self, position: int) -> int: ...
+
+
+class EventLog(Protocol):
+    """The log, read."""
+
+    def last(self) -> tuple[int, int]: ...
+    def at(self, recorded_at: int) -> tuple[int, int]: ...
+    def stream(self, subject: str) -> list[Logged]: ...
+    def events(self, ids: Sequence[tuple[str, int]]) -> list[Logged]: ...
+    def feed(self, after: int, limit: int, subject: str | None = None, topics: Sequence[str] = ()) -> list[Logged]: ...

@@ -1,0 +1,101 @@
+"""A number over time: facts in force by kind, or an indicator, at the end of each step."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from domain.calendar import format_day
+from domain.errors import BadQuestion
+from projections.ports import Found
+
+STEPS = ("day", "week", "month", "quarter", "year")
+MOST = 5000
+
+
+class Count(NamedTuple):
+    """A series that counts facts of one kind and status, by the items of an attribute."""
+
+    family: str
+    kinds: tuple[str, ...]
+    statuses: tuple[str, ...]
+    by: str | None
+    says: str
+
+
+COUNTS = {
+    "designations_in_force": Count("designation", ("listing",), ("listed",), "programs", "entries on sanctions lists, by program tag"),
+    "programs_in_force": Count("program", ("instrument",), ("in_force",), "issuer", "instruments of sanctions in force, by issuer"),
+    "authorizations_in_force": Count("authorization", ("waiver", "license", "exception", "wind_down"), ("in_force",), "name",
+                                     "waivers, exceptions, licenses and wind-downs in force, by name"),
+    "agreement_participants": Count("agreement", ("participant",), ("participant",), "party", "participations in agreements, by party"),
+    "campaigns_active": Count("campaign", ("campaign",), ("active",), "name", "campaigns of pressure under way, by name"),
+    "incidents_to_date": Count("incident", ("incident",), ("occurred", "ongoing", "reported"), "type", "incidents up to the day, by type"),
+    "talks_open": Count("negotiation", ("talks",), ("open",), "name", "talks under way, by name"),
+    "claims_alleged": Count("allegation", ("claim",), ("alleged",), None, "claims made up to the day"),
+}
+
+
+def step_days(first: int, last: int, step: str) -> list[int]:
+    """The last day of each step from `first` to `last`, the last one cut at `last`. Raises BadQuestion."""
+    if step not in STEPS:
+        raise BadQuestion(f"step {step!r} is not one of {', '.join(STEPS)}")
+    if last < first:
+        raise BadQuestion(f"to {format_day(last)} is before from {format_day(first)}")
+    days = []
+    for day in _ends(first, last, step):
+        days.append(day)
+        if len(days) > MOST:
+            raise BadQuestion(f"more than {MOST} steps: take a longer step or a shorter time")
+    return days
+
+
+def _ends(first: int, last: int, step: str) -> Iterator[int]:
+    day = first
+    while day <= last:
+        end = min(_end(date.fromordinal(day), step), last)
+        yield end
+        day = end + 1
+
+
+def _end(day: date, step: str) -> int:
+    if step == "day":
+        return day.toordinal()
+    if step == "week":
+        return (day + timedelta(days=6 - day.weekday())).toordinal()
+    months = {"month": 1, "quarter": 3, "year": 12}[step]
+    month = (day.month - 1) // months * months + months
+    return date(day.year, month, 31 if month in (1, 3, 5, 7, 8, 10, 12) else 30).toordinal() if month != 2 else (
+        date(day.year, 3, 1).toordinal() - 1)
+
+
+def counted(spec: Count, found: Iterable[Found]) -> dict[str, Any]:
+    """How many hold for certain and how many possibly, and the certain ones by the items of `spec.by`."""
+    certain, possible, by = 0, 0, Counter[str]()
+    for item in found:
+        if item.family != spec.family or item.kind not in spec.kinds or item.status not in spec.statuses:
+            continue
+        fact = json.loads(item.body)
+        if fact["certainty"] != "certain":
+            possible += 1
+            continue
+        certain += 1
+        value = fact["attributes"].get(spec.by) if spec.by else None
+        by.update(value if isinstance(value, list) else [str(value)] if value is not None else [])
+    return {"value": certain, "possible": possible, "by": dict(sorted(by.items()))}
+
+
+def measured(found: Sequence[Found]) -> dict[str, Any]:
+    """The figures of an indicator that hold on the day: `value` where there is exactly one, all of them in `figures`."""
+    figures = []
+    for item in found:
+        fact = json.loads(item.body)
+        told = fact["attributes"]
+        if fact["status"] != "scheduled" and "value" in told:
+            figures.append({"key": item.key, "kind": item.kind, "certainty": fact["certainty"], **{
+                name: told.get(name) for name in ("value", "unit", "bound", "publisher", "vintage", "period")}})
+    observed = [f for f in figures if f["kind"] != "forecast"]
+    return {"value": observed[0]["value"] if len(observed) == 1 else None, "figures": figures}

@@ -1,0 +1,123 @@
+"""The state of relations on a basis, family by family; lists of facts, filtered."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from domain.catalogue import Catalogue
+from domain.errors import BadQuestion
+from domain.family import Family
+from domain.text import fold_text
+from domain.timeline import SCHEDULED
+from projections.basis import Basis
+from projections.ports import Found
+
+FILTERS = ("subject", "key", "kind", "status", "certainty", "q")
+
+
+def by_family(catalogue: Catalogue, found: Iterable[Found]) -> dict[str, list[Found]]:
+    """Facts under the plural name of their family, every family that belongs to a state present."""
+    out: dict[str, list[Found]] = {f.plural: [] for f in catalogue.families.values() if not f.recorded_alone}
+    for item in found:
+        out[catalogue.families[item.family].plural].append(item)
+    return out
+
+
+def dumps(value: Any) -> bytes:
+    """JSON as every answer has it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def join(items: Iterable[Found]) -> bytes:
+    """A JSON array of stored facts, joined and not serialized again."""
+    return b"[" + b",".join(item.body for item in items) + b"]"
+
+
+def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, Any]:
+    """Listings in force by list, program and authority, and where to find them."""
+    by_list: Counter[str] = Counter()
+    by_program: Counter[str] = Counter()
+    by_authority: Counter[str] = Counter()
+    total = 0
+    for item in designations:
+        if item.status == SCHEDULED or item.kind != "listing":
+            continue
+        attributes = json.loads(item.body)["attributes"]
+        total += 1
+        by_list[attributes["list"]] += 1
+        by_program.update(attributes.get("programs", ()))
+        by_authority.update(attributes.get("authorities", ()))
+    echo = basis.echo()
+    query = "&".join(f"{name}={echo[name]}" for name in ("as_of", "known_at", "recorded_at"))
+    return {"total": total, "by_list": _ordered(by_list), "by_program": _ordered(by_program), "by_authority": _ordered(by_authority),
+            "href": f"{path}?kind=listing&status=listed&{query}"}
+
+
+def _ordered(counter: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counter.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def state_json(catalogue: Catalogue, relation: str, basis: Basis, found: Iterable[Found], coverage: Any) -> bytes:
+    """The whole state: one list of facts per family, designations as counts, and what the record covers."""
+    parts = [b'{"basis":' + dumps(basis.echo()), b'"relation":' + dumps(relation)]
+    for plural, items in by_family(catalogue, found).items():
+        value = dumps(counts(items, basis, f"/v1/relations/{relation}/{plural}")) if plural == "designations" else join(items)
+        parts.append(dumps(plural) + b":" + value)
+    parts.append(b'"coverage":' + dumps(coverage))
+    return b",".join(parts) + b"}"
+
+
+# ---------------------------------------------------------------- filters
+def known_filters(family: Family[Any]) -> set[str]:
+    """What a list of this family may be filtered by: the columns of a fact and the attributes of its events."""
+    attributes = {name for cls in family.events for name in cls.model_fields}
+    return {*FILTERS, *attributes, "confidence", "becomes", "authorities", "beneficiary", "former", "contested_by", "extended_to",
+            *(f"{verb}_by" for verb in ("claimed", "corroborated", "doubted", "denied", "confirmed", "discredited"))}
+
+
+def check_filters(family: Family[Any], filters: Mapping[str, str]) -> None:
+    """Raises BadQuestion for a filter that no fact of the family could have."""
+    unknown = sorted(set(filters) - known_filters(family))
+    if unknown:
+        raise BadQuestion(f"{unknown[0]!r} is no parameter and no attribute of {family.plural}: docs/families.md lists its attributes")
+
+
+def matching(found: Iterable[Found], filters: Mapping[str, str]) -> list[Found]:
+    """The facts that pass every filter: equality, membership for lists, all words for `q`."""
+    plain = {name: value for name, value in filters.items() if name in ("subject", "key", "kind", "status")}
+    deep = {name: value for name, value in filters.items() if name not in plain}
+    return [item for item in found
+            if all(getattr(item, name) == value for name, value in plain.items()) and (not deep or _passes(item, deep))]
+
+
+def _passes(item: Found, filters: Mapping[str, str]) -> bool:
+    fact = json.loads(item.body)
+    attributes = fact["attributes"]
+    for name, wanted in filters.items():
+        if name == "q":
+            text = fold_text(" ".join([item.subject, item.key, str(attributes.get("name", "")), *attributes.get("aliases", ()),
+                                       *attributes.get("members", ())]))
+            if not all(word in text for word in fold_text(wanted).split()):
+                return False
+        elif name == "certainty":
+            if fact["certainty"] != wanted:
+                return False
+        elif not _equal(attributes.get(name), wanted):
+            return False
+    return True
+
+
+def _equal(value: Any, wanted: str) -> bool:
+    if isinstance(value, list):
+        return any(_equal(item, wanted) for item in value)
+    if isinstance(value, bool):
+        return wanted.lower() == str(value).lower()
+    if isinstance(value, int | float):
+        try:
+            return float(wanted) == value
+        except ValueError:
+            return False
+    return value is not None and str(value) == wanted
