@@ -1,0 +1,81 @@
+"""One engine, one way to open a transaction, and errors in the words of the eventsourcing library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+import eventsourcing.persistence as es
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import exc
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_ERRORS: tuple[tuple[type[exc.SQLAlchemyError], type[es.PersistenceError]], ...] = (
+    (exc.InterfaceError, es.InterfaceError), (exc.OperationalError, es.OperationalError), (exc.DataError, es.DataError),
+    (exc.IntegrityError, es.IntegrityError), (exc.InternalError, es.InternalError), (exc.ProgrammingError, es.ProgrammingError),
+    (exc.NotSupportedError, es.NotSupportedError), (exc.DatabaseError, es.DatabaseError), (exc.SQLAlchemyError, es.PersistenceError),
+)
+
+
+class Database:
+    """An engine. SQLite: WAL, one writer at a time, BEGIN IMMEDIATE for writes only. PostgreSQL: plain transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.appended = Condition()  # notified after each append of this process
+        self.engine = sa.create_engine(url)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+        if self.sqlite:
+            if path := self.engine.url.database:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            sa.event.listen(self.engine, "connect", _on_connect)
+            sa.event.listen(self.engine, "begin", _on_begin)
+            with self.engine.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                raw.execute("PRAGMA journal_mode=WAL")
+
+    @contextmanager
+    def transaction(self, write: bool = False) -> Iterator[sa.Connection]:
+        """A connection inside a transaction; its errors are the library's persistence errors."""
+        try:
+            with self.engine.connect().execution_options(write=write) as connection, connection.begin():
+                yield connection
+        except exc.SQLAlchemyError as error:
+            raise next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(str(error)) from error
+
+    def migrate(self) -> None:
+        """Brings the schema to the newest revision."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+
+    def revision(self) -> tuple[str | None, str | None]:
+        """(revision of the database, newest revision of the code)."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision(), ScriptDirectory.from_config(config).get_current_head()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _on_connect(dbapi: Any, _: Any) -> None:
+    dbapi.isolation_level = None  # transactions are begun below, not by the driver
+    dbapi.execute("PRAGMA busy_timeout=15000")
+    dbapi.execute("PRAGMA synchronous=FULL")
+    dbapi.execute("PRAGMA cache_size=-65536")
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")

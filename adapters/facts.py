@@ -1,0 +1,194 @@
+"""The fact store: rows opened and closed at batch positions, written in the transaction that appends, read by stabbing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.database import Database
+from adapters.schema import fact, mark, name, projection
+from adapters.stab import nodes, statement
+from domain.calendar import FOREVER
+from domain.text import fold_text
+from projections.basis import Basis
+from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
+from projections.ports import Found, Place, SubjectFound
+
+FACTS = "facts"
+VERSION = 1  # of the rows: raise it when rows change their meaning, and `rebuild`
+AnyRow = FactRow | MarkRow | NameRow
+_TABLES: dict[type[Any], sa.Table] = {FactRow: fact, MarkRow: mark, NameRow: name}
+
+
+# ---------------------------------------------------------------- writing
+def _values(row: AnyRow, generation: int, opened: int, closed: int) -> dict[str, Any]:
+    values = {**row._asdict(), "generation": generation, "opened": opened, "closed": closed}
+    if isinstance(row, FactRow):
+        values["vnode"], values["knode"] = nodes(row.valid_from, row.valid_to, row.known_from, row.known_to)
+    elif isinstance(row, NameRow):
+        values["folded"] = fold_text(f"{row.subject} {row.name}")
+    return values
+
+
+def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span]) -> int:
+    """Writes rows with their life on the recorded axis. Returns how many."""
+    by_table: dict[type[Any], list[dict[str, Any]]] = {}
+    for span in spans:
+        by_table.setdefault(type(span.row), []).append(_values(span.row, generation, span.opened, span.closed))
+    for cls, values in by_table.items():
+        connection.execute(_TABLES[cls].insert(), values)
+    return sum(map(len, by_table.values()))
+
+
+def current_generation(connection: sa.Connection) -> int:
+    """The generation that answers questions; 0 in a new database."""
+    return connection.scalar(sa.select(projection.c.generation).where(projection.c.name == FACTS)) or 0
+
+
+def update_subject(connection: sa.Connection, subject: str, rows: Rows, batch: int, generation: int | None = None) -> None:
+    """Closes the subject's rows that no longer hold at this batch, and opens those that are new."""
+    generation = current_generation(connection) if generation is None else generation
+    wanted: set[AnyRow] = {*rows.facts, *rows.marks, *rows.names}
+    for cls, table in _TABLES.items():
+        held = {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
+        gone = [id_ for row, id_ in held.items() if row not in wanted]
+        if gone:
+            connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch),
+                               [{"gone": id_} for id_ in gone])
+        new = [_values(row, generation, batch, OPEN) for row in wanted if isinstance(row, cls) and row not in held]
+        if new:
+            connection.execute(table.insert(), new)
+
+
+def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, generation: int, subject: str) -> Iterator[tuple[int, AnyRow]]:
+    columns = [table.c[c] for c in cls._fields]
+    query = sa.select(table.c.id, *columns).where(
+        table.c.generation == generation, table.c.subject == subject, table.c.closed == OPEN)
+    for row in connection.execute(query):
+        yield row[0], cls(*row[1:])
+
+
+def subject_spans(connection: sa.Connection, generation: int, subject: str) -> list[Span]:
+    """Every row of a subject, closed ones included: what `verify` compares with the fold."""
+    out = []
+    for cls, table in _TABLES.items():
+        columns = [table.c[c] for c in cls._fields]
+        query = sa.select(*columns, table.c.opened, table.c.closed).where(
+            table.c.generation == generation, table.c.subject == subject)
+        out += [Span(cls(*row[:-2]), row[-2], row[-1]) for row in connection.execute(query)]
+    return out
+
+
+def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[str] | None = None) -> None:
+    """Forgets a generation, or some subjects of one. Facts are disposable."""
+    for table in _TABLES.values():
+        query = table.delete().where(table.c.generation == generation)
+        if subjects is not None:
+            query = query.where(table.c.subject == sa.bindparam("gone"))
+            if subjects:
+                connection.execute(query, [{"gone": s} for s in subjects])
+        else:
+            connection.execute(query)
+
+
+def flip(connection: sa.Connection, generation: int) -> None:
+    """From now on this generation answers questions."""
+    if connection.execute(projection.update().where(projection.c.name == FACTS).values(generation=generation, version=VERSION)).rowcount == 0:
+        connection.execute(projection.insert().values(name=FACTS, generation=generation, version=VERSION))
+
+
+# ---------------------------------------------------------------- reading
+class FactStore:
+    """Answers to questions on an explicit basis. Implements projections.ports.Facts."""
+
+    version = VERSION
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        sqlite = database.sqlite
+        self._stab = {newest: sa.text(statement(sqlite, newest)).columns(body=sa.LargeBinary) for newest in (True, False)}
+
+    def stab(self, basis: Basis, relation: str, newest: bool) -> list[Found]:
+        """The facts of a relation on a basis, in order of family, subject and key."""
+        with self.database.transaction() as connection:
+            rows = connection.execute(self._stab[newest], {
+                "generation": current_generation(connection), "relation": relation,
+                "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position}).all()
+        return sorted(Found(*row) for row in rows)
+
+    def of_subject(self, basis: Basis, subject: str) -> list[Found]:
+        """The facts of one subject on a basis."""
+        return self._held(basis, fact.c.subject == subject, fact.c.valid_from <= basis.as_of, fact.c.valid_to > basis.as_of)
+
+    def past_of_subject(self, basis: Basis, subject: str) -> list[Found]:
+        """Facts of one subject that ended before the basis's day."""
+        return self._held(basis, fact.c.subject == subject, fact.c.valid_to <= basis.as_of)
+
+    def between(self, basis: Basis, relation: str, family: str, first: int, last: int) -> list[Found]:
+        """What held at some time from `first` to `last`, both days included, as known on the basis."""
+        return self._held(basis, fact.c.relation == relation, fact.c.family == family, fact.c.valid_from <= last, fact.c.valid_to > first)
+
+    def recorded_alone(self, basis: Basis, family: str) -> list[Found]:
+        """Facts of a family that is not filtered on the known clock."""
+        return self._held(basis, fact.c.family == family, fact.c.valid_from <= basis.as_of)
+
+    def _held(self, basis: Basis, *where: Any) -> list[Found]:
+        with self.database.transaction() as connection:
+            query = sa.select(fact.c.subject, fact.c.family, fact.c.key, fact.c.kind, fact.c.status, fact.c.body).where(
+                fact.c.generation == current_generation(connection), *_visible(fact, basis), *where)
+            return sorted(Found(*row) for row in connection.execute(query))
+
+    def places(self, basis: Basis, first: int, last: int, subjects: Sequence[str] = ()) -> list[Place]:
+        """Standing events whose effective day may be from `first` to `last`, in the one order."""
+        with self.database.transaction() as connection:
+            query = sa.select(mark.c.subject, mark.c.version, mark.c.valid_from, mark.c.valid_to, mark.c.rank, mark.c.root_known,
+                              mark.c.root).where(
+                mark.c.generation == current_generation(connection), *_visible(mark, basis),
+                mark.c.valid_from <= last, mark.c.valid_to > first)
+            if subjects:
+                query = query.where(mark.c.subject.in_(list(subjects)))
+            return [Place(*row) for row in connection.execute(query)]
+
+    def subjects(self, basis: Basis, family: str | None = None, text: str = "") -> list[SubjectFound]:
+        """Subjects that had been heard of on the basis, with the names that were known then."""
+        with self.database.transaction() as connection:
+            query = sa.select(name.c.subject, name.c.family, name.c.name, name.c.folded).where(
+                name.c.generation == current_generation(connection), *_heard(basis))
+            if family is not None:
+                query = query.where(name.c.family == family)
+            rows = connection.execute(query.order_by(name.c.subject, name.c.name)).all()
+        found: dict[str, SubjectFound] = {}
+        wanted = [part for part in fold_text(text).split() if part]
+        hits: set[str] = set()
+        for subject, of_family, called, folded in rows:
+            entry = found.setdefault(subject, SubjectFound(subject, of_family, []))
+            if called:
+                entry.names.append(called)
+            if all(part in folded for part in wanted):
+                hits.add(subject)
+        return [entry for subject, entry in found.items() if subject in hits]
+
+    def heard_of(self, basis: Basis, subject: str) -> bool:
+        """Whether the subject had been heard of on the basis."""
+        with self.database.transaction() as connection:
+            query = sa.select(name.c.id).where(
+                name.c.generation == current_generation(connection), name.c.subject == subject, *_heard(basis)).limit(1)
+            return connection.scalar(query) is not None
+
+    def latest_known(self, position: int) -> int:
+        """The latest day on which anything recorded up to a position became known; 0 for an empty log."""
+        last = sa.func.max(sa.case((mark.c.known_to < FOREVER, mark.c.known_to), else_=mark.c.known_from))
+        with self.database.transaction() as connection:
+            return connection.scalar(sa.select(last).where(
+                mark.c.generation == current_generation(connection), mark.c.opened <= position)) or 0
+
+
+def _heard(basis: Basis) -> tuple[Any, ...]:
+    return name.c.known_from <= basis.known_at, name.c.opened <= basis.position, name.c.closed > basis.position
+
+
+def _visible(table: sa.Table, basis: Basis) -> tuple[Any, ...]:
+    return (table.c.known_from <= basis.known_at, table.c.known_to > basis.known_at,
+            table.c.opened <= basis.position, table.c.closed > basis.position)

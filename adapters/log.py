@@ -1,0 +1,280 @@
+"""The event log: the eventsourcing library's Application over our own SQLAlchemy Core recorders.
+
+The library sees one class, the envelope `Recorded`. Positions, batches and instants are given under the append lock:
+BEGIN IMMEDIATE on SQLite, LOCK TABLE ... IN EXCLUSIVE MODE on PostgreSQL, which keeps commit order equal to position order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import Thread
+from time import time_ns
+from typing import Any
+from uuid import UUID, uuid5
+
+import sqlalchemy as sa
+from eventsourcing.application import Application
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    InfrastructureFactory,
+    IntegrityError,
+    ListenNotifySubscription,
+    Mapper,
+    Notification,
+    ProcessRecorder,
+    StoredEvent,
+    Subscription,
+    Tracking,
+    TrackingRecorder,
+)
+
+from adapters.database import Database
+from adapters.schema import log, tracking
+from domain.catalogue import CATALOGUE, Catalogue
+from domain.event import Event
+
+NAMESPACE = UUID("6f1d7d9c-5b0c-5c7e-9a53-1f6a3c1b7e11")
+CHANNEL = "tarikh_log"
+InTransaction = Callable[[sa.Connection, int, int], None]  # connection, batch position, recorded_at
+
+
+def stream_id(subject: str) -> UUID:
+    """The stream of a subject: the UUIDv5 of its name (RFC 9562)."""
+    return uuid5(NAMESPACE, subject)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The envelope: the only class that the library sees."""
+
+    originator_id: UUID
+    originator_version: int
+    event: Event
+
+
+class CatalogueMapper(Mapper[UUID]):
+    """Stored topics are the catalogue's public names; older versions are upcast when they are read."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        event: Event = domain_event.event
+        return StoredEvent(domain_event.originator_id, domain_event.originator_version, event.type, self.catalogue.dump(event))
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        event = self.catalogue.load(stored_event.topic, stored_event.state)
+        return Recorded(_uuid(stored_event.originator_id), stored_event.originator_version, event)
+
+
+def _uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+_STORED = (log.c.originator_id, log.c.originator_version, log.c.topic, log.c.state)
+
+
+class LogAggregateRecorder(AggregateRecorder):
+    """Events of one stream."""
+
+    def __init__(self, database: Database, clock: Callable[[], int] | None = None) -> None:
+        self.database = database
+        self.clock = clock or (lambda: time_ns() // 1000)
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Appends a batch; all of it or nothing."""
+        self._append(stored_events, **kwargs)
+        return None
+
+    def _append(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> list[int]:
+        with self.database.transaction(write=True) as connection:
+            positions = self._insert(connection, stored_events, **kwargs)
+        with self.database.appended:
+            self.database.appended.notify_all()
+        return positions
+
+    def _insert(
+        self, connection: sa.Connection, stored_events: Sequence[StoredEvent], facts: InTransaction | None = None, **_: Any
+    ) -> list[int]:
+        if not self.database.sqlite:
+            connection.exec_driver_sql(f"LOCK TABLE {log.name} IN EXCLUSIVE MODE")
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+        last = connection.execute(sa.select(log.c.position, log.c.recorded_at).order_by(log.c.position.desc()).limit(1)).first()
+        base, before = (last[0], last[1]) if last else (0, 0)
+        batch, recorded_at = base + len(stored_events), max(self.clock(), before + 1)
+        rows = [
+            {"position": base + i, "batch": batch, "recorded_at": recorded_at, "originator_id": _uuid(s.originator_id),
+             "originator_version": s.originator_version, "topic": s.topic, "state": s.state}
+            for i, s in enumerate(stored_events, 1)
+        ]
+        if rows:
+            connection.execute(log.insert(), rows)
+        if facts is not None:
+            facts(connection, batch, recorded_at)
+        return [row["position"] for row in rows]
+
+    def select_events(
+        self, originator_id: UUID | str, *, gt: int | None = None, lte: int | None = None, desc: bool = False, limit: int | None = None
+    ) -> Sequence[StoredEvent]:
+        version = log.c.originator_version
+        query = sa.select(*_STORED).where(log.c.originator_id == _uuid(originator_id))
+        query = query if gt is None else query.where(version > gt)
+        query = query if lte is None else query.where(version <= lte)
+        query = query.order_by(version.desc() if desc else version).limit(limit)
+        with self.database.transaction() as connection:
+            return [StoredEvent(*row) for row in connection.execute(query)]
+
+
+class LogRecorder(LogAggregateRecorder, ApplicationRecorder):
+    """All events in log order."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Appends a batch and gives its positions. `facts(connection, batch, recorded_at)` runs in the same transaction."""
+        return self._append(stored_events, **kwargs)
+
+    def select_notifications(
+        self, start: int | None, limit: int, stop: int | None = None, topics: Sequence[str] = (), *, inclusive_of_start: bool = True
+    ) -> Sequence[Notification]:
+        query = sa.select(*_STORED, log.c.position).order_by(log.c.position).limit(limit)
+        if start is not None:
+            query = query.where(log.c.position >= start if inclusive_of_start else log.c.position > start)
+        query = query if stop is None else query.where(log.c.position <= stop)
+        query = query.where(log.c.topic.in_(list(topics))) if topics else query
+        with self.database.transaction() as connection:
+            return [Notification(*row) for row in connection.execute(query)]
+
+    def max_notification_id(self) -> int | None:
+        with self.database.transaction() as connection:
+            return connection.scalar(sa.select(sa.func.max(log.c.position)))
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        return LogSubscription(self, gt=gt, topics=topics)
+
+
+class LogSubscription(ListenNotifySubscription["LogRecorder"]):
+    """Follows the log; wakes on a notification or after `poll` seconds, so that a lost one costs a moment and not the stream."""
+
+    poll = 0.5
+
+    def __init__(self, recorder: LogRecorder, gt: int | None = None, topics: Sequence[str] = ()) -> None:
+        super().__init__(recorder, gt=gt, topics=topics)
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        try:
+            super().__exit__(*args, **kwargs)
+        finally:
+            self._listener.join()
+
+    def stop(self) -> None:
+        super().stop()
+        appended = self._recorder.database.appended
+        with appended:
+            appended.notify_all()
+
+    def _listen(self) -> None:
+        database = self._recorder.database
+        try:
+            if database.sqlite:
+                while not self._has_been_stopped:
+                    with database.appended:
+                        database.appended.wait(self.poll)
+                    self._has_been_notified.set()
+            else:
+                with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+                    raw: Any = connection.connection.driver_connection
+                    while not self._has_been_stopped:
+                        for _ in raw.notifies(timeout=self.poll, stop_after=1):
+                            pass
+                        self._has_been_notified.set()
+        except BaseException as error:
+            if self._thread_error is None:
+                self._thread_error = error
+            self.stop()
+
+
+class LogTrackingRecorder(TrackingRecorder):
+    """How far a follower has come."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def insert_tracking(self, tracking: Tracking) -> None:
+        with self.database.transaction(write=True) as connection:
+            _track(connection, tracking)
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        query = sa.select(tracking.c.position).where(tracking.c.application_name == application_name)
+        with self.database.transaction() as connection:
+            return connection.scalar(query)
+
+
+def _track(connection: sa.Connection, at: Tracking) -> None:
+    """Moves a follower forward; going back, or standing still, is an IntegrityError."""
+    row = tracking.c.application_name == at.application_name
+    moved = connection.execute(
+        tracking.update().where(row, tracking.c.position < at.notification_id).values(position=at.notification_id))
+    if moved.rowcount == 0:
+        if connection.scalar(sa.select(tracking.c.position).where(row)) is not None:
+            raise IntegrityError(f"{at.application_name} is already at or past position {at.notification_id}")
+        connection.execute(tracking.insert().values(application_name=at.application_name, position=at.notification_id))
+
+
+class LogProcessRecorder(LogTrackingRecorder, LogRecorder, ProcessRecorder):
+    """A follower that records: its events and how far it has come, in one transaction."""
+
+    def __init__(self, database: Database, clock: Callable[[], int] | None = None) -> None:
+        LogRecorder.__init__(self, database, clock)
+
+    def _insert(self, connection: sa.Connection, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None,
+                **kwargs: Any) -> list[int]:
+        if tracking is not None:
+            _track(connection, tracking)
+        return super()._insert(connection, stored_events, **kwargs)
+
+
+class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
+    """Builds the infrastructure on the database of `TARIKH_DATABASE_URL`."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self.database = Database(str(self.env.get("TARIKH_DATABASE_URL", "sqlite:///tarikh.sqlite")))
+
+    def mapper(self, *_: Any, **__: Any) -> CatalogueMapper:
+        return CatalogueMapper(CATALOGUE)
+
+    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+        return LogAggregateRecorder(self.database)
+
+    def application_recorder(self) -> ApplicationRecorder:
+        return LogRecorder(self.database)
+
+    def tracking_recorder(self, tracking_recorder_class: type[LogTrackingRecorder] | None = None) -> LogTrackingRecorder:
+        return (tracking_recorder_class or LogTrackingRecorder)(self.database)
+
+    def process_recorder(self) -> ProcessRecorder:
+        return LogProcessRecorder(self.database)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+class Log(Application[UUID]):
+    """The application: appends envelopes, reads streams."""
+
+    name = "tarikh"
+
+    def __init__(self, url: str) -> None:
+        super().__init__({"PERSISTENCE_MODULE": "adapters.log", "TARIKH_DATABASE_URL": url})
+        assert isinstance(self.factory, LogFactory)
+        self.database = self.factory.database
+
+    def append(self, events: Iterable[tuple[Event, int]], in_transaction: InTransaction) -> list[int]:
+        """Appends (event, version) pairs as one batch; an event whose version is taken raises IntegrityError."""
+        envelopes = [Recorded(stream_id(event.subject), version, event) for event, version in events]
+        recordings = self.save(*envelopes, facts=in_transaction)  # type: ignore[arg-type]
+        return [recording.notification.id for recording in recordings]

@@ -1,0 +1,107 @@
+"""The log, read with its recorded clock: instants, streams, single events, the feed. Implements projections.ports.EventLog."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from adapters.database import Database
+from adapters.log import stream_id
+from adapters.schema import log
+from domain.catalogue import CATALOGUE, Catalogue
+from domain.event import Logged
+
+_COLUMNS = (log.c.position, log.c.batch, log.c.recorded_at, log.c.originator_version, log.c.topic, log.c.state)
+_CHUNK = 500
+
+
+def _logged(row: Any, catalogue: Catalogue) -> Logged:
+    position, batch, recorded_at, version, topic, state = row
+    return Logged(catalogue.load(topic, state), version, position, batch, recorded_at)
+
+
+def read_stream(connection: sa.Connection, subject: str, catalogue: Catalogue = CATALOGUE) -> list[Logged]:
+    """The events of a subject in order of version."""
+    query = sa.select(*_COLUMNS).where(log.c.originator_id == stream_id(subject)).order_by(log.c.originator_version)
+    return [_logged(row, catalogue) for row in connection.execute(query)]
+
+
+def read_streams(connection: sa.Connection, upto: int, after: int = 0, catalogue: Catalogue = CATALOGUE) -> Iterator[list[Logged]]:
+    """Every stream with an event in (after, upto], whole up to `upto`, one at a time in bounded memory."""
+    query = sa.select(log.c.originator_id, *_COLUMNS).where(log.c.position <= upto)
+    if after:
+        changed = sa.select(log.c.originator_id).where(log.c.position > after, log.c.position <= upto).distinct()
+        query = query.where(log.c.originator_id.in_(changed))
+    query = query.order_by(log.c.originator_id, log.c.originator_version).execution_options(yield_per=1000)
+    current: UUID | None = None
+    stream: list[Logged] = []
+    for row in connection.execute(query):
+        if row[0] != current and stream:
+            yield stream
+            stream = []
+        current = row[0]
+        stream.append(_logged(row[1:], catalogue))
+    if stream:
+        yield stream
+
+
+class LogReader:
+    """Reads the log, each call in a transaction of its own."""
+
+    def __init__(self, database: Database, catalogue: Catalogue = CATALOGUE) -> None:
+        self.database = database
+        self.catalogue = catalogue
+
+    def last(self) -> tuple[int, int]:
+        """(position, recorded_at) of the last batch; (0, 0) for an empty log."""
+        return self._first(sa.select(log.c.position, log.c.recorded_at).order_by(log.c.position.desc()).limit(1))
+
+    def at(self, recorded_at: int) -> tuple[int, int]:
+        """(position, recorded_at) of the last batch at or before an instant; (0, 0) where there is none."""
+        return self._first(sa.select(log.c.batch, log.c.recorded_at).where(log.c.recorded_at <= recorded_at).order_by(
+            log.c.recorded_at.desc()).limit(1))
+
+    def _first(self, query: sa.Select[Any]) -> tuple[int, int]:
+        with self.database.transaction() as connection:
+            row = connection.execute(query).first()
+        return (row[0], row[1]) if row else (0, 0)
+
+    def count(self) -> int:
+        """How many events there are."""
+        with self.database.transaction() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(log)) or 0
+
+    def stream(self, subject: str) -> list[Logged]:
+        """The events of a subject in order of version."""
+        with self.database.transaction() as connection:
+            return read_stream(connection, subject, self.catalogue)
+
+    def events(self, ids: Sequence[tuple[str, int]]) -> list[Logged]:
+        """The events of (subject, version) pairs, in the order asked for; those that are not there are left out."""
+        wanted: dict[UUID, set[int]] = defaultdict(set)
+        for subject, version in ids:
+            wanted[stream_id(subject)].add(version)
+        found: dict[tuple[UUID, int], Logged] = {}
+        streams = list(wanted)
+        with self.database.transaction() as connection:
+            for i in range(0, len(streams), _CHUNK):
+                query = sa.select(log.c.originator_id, *_COLUMNS).where(log.c.originator_id.in_(streams[i : i + _CHUNK]))
+                for row in connection.execute(query):
+                    if row.originator_version in wanted[row[0]]:
+                        found[row[0], row.originator_version] = _logged(row[1:], self.catalogue)
+        keys = [(stream_id(subject), version) for subject, version in ids]
+        return [found[key] for key in keys if key in found]
+
+    def feed(self, after: int, limit: int, subject: str | None = None, topics: Sequence[str] = ()) -> list[Logged]:
+        """Up to `limit` events after a position, in log order."""
+        query = sa.select(*_COLUMNS).where(log.c.position > after).order_by(log.c.position).limit(limit)
+        if subject is not None:
+            query = query.where(log.c.originator_id == stream_id(subject))
+        if topics:
+            query = query.where(log.c.topic.in_(list(topics)))
+        with self.database.transaction() as connection:
+            return [_logged(row, self.catalogue) for row in connection.execute(query)]

@@ -1,0 +1,121 @@
+"""Facts are disposable: `rebuild` writes them anew beside the old ones and flips a pointer; `verify` holds them to the fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from adapters.database import Database
+from adapters.facts import FACTS, VERSION, current_generation, delete_rows, flip, insert_spans, subject_spans
+from adapters.reader import read_streams
+from adapters.schema import fact, log, projection
+from domain.catalogue import CATALOGUE, Catalogue
+from domain.event import Logged
+from domain.family import RELATION
+from projections.boxes import Span, history
+
+Progress = Callable[[int], None]  # called with the number of events done since the last call
+CHUNK = 2000  # events to a write transaction
+
+
+def _nothing(_: int) -> None:
+    return None
+
+
+def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing) -> int:
+    """Writes a new generation of facts from the log and flips to it; questions are answered all the while. Returns its rows.
+
+    What is appended meanwhile is caught up under the write lock, before the flip. A rebuild that died is cleared away first.
+    """
+    with database.transaction(write=True) as connection:
+        old = current_generation(connection)
+        stale = connection.scalars(sa.select(fact.c.generation).where(fact.c.generation != old).distinct()).all()
+        for generation in stale:
+            delete_rows(connection, generation)
+    new, rows = old + 1, 0
+    with database.transaction() as reading:
+        upto = reading.scalar(sa.select(sa.func.max(log.c.position))) or 0
+        for streams in _chunks(read_streams(reading, upto, catalogue=catalogue)):
+            with database.transaction(write=True) as connection:
+                rows += sum(insert_spans(connection, new, spans_of(stream, catalogue)) for stream in streams)
+            progress(sum(map(len, streams)))
+    with database.transaction(write=True) as connection:
+        last = connection.scalar(sa.select(sa.func.max(log.c.position))) or 0
+        late = list(read_streams(connection, last, after=upto, catalogue=catalogue)) if last > upto else []
+        delete_rows(connection, new, [stream[0].event.subject for stream in late])
+        rows += sum(insert_spans(connection, new, spans_of(stream, catalogue)) for stream in late)
+        flip(connection, new)
+    with database.transaction(write=True) as connection:
+        delete_rows(connection, old)
+    return rows
+
+
+def spans_of(stream: list[Logged], catalogue: Catalogue) -> list[Span]:
+    subject = stream[0].event.subject
+    return history(catalogue.family(subject), subject, stream, RELATION)
+
+
+def _chunks(streams: Iterator[list[Logged]]) -> Iterator[list[list[Logged]]]:
+    chunk: list[list[Logged]] = []
+    for stream in streams:
+        chunk.append(stream)
+        if sum(map(len, chunk)) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+class Verdict(NamedTuple):
+    """What `verify` found: a line for each fault."""
+
+    events: int
+    subjects: int
+    rows: int
+    faults: list[str]
+
+
+def verify(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing) -> Verdict:
+    """Whether the log is whole (positions, versions, batches, clocks) and the facts are those of the fold, row by row."""
+    faults: list[str] = []
+    events = subjects = rows = 0
+    with database.transaction() as connection:
+        faults += _log_faults(connection)
+        generation = current_generation(connection)
+        seen: set[str] = set()
+        last = connection.scalar(sa.select(sa.func.max(log.c.position))) or 0
+        for stream in read_streams(connection, last, catalogue=catalogue):
+            subject = stream[0].event.subject
+            seen.add(subject)
+            held, wanted = set(subject_spans(connection, generation, subject)), set(spans_of(stream, catalogue))
+            events, subjects, rows = events + len(stream), subjects + 1, rows + len(held)
+            if held != wanted:
+                faults.append(f"{subject}: {len(held - wanted)} rows that the fold does not give, {len(wanted - held)} missing: rebuild")
+            if [item.version for item in stream] != list(range(1, len(stream) + 1)):
+                faults.append(f"{subject}: versions are not 1..{len(stream)}")
+            progress(len(stream))
+        stored = set(connection.scalars(sa.select(fact.c.subject).where(fact.c.generation == generation).distinct()))
+        faults += [f"{subject}: facts without events: rebuild" for subject in sorted(stored - seen)]
+        version = connection.scalar(sa.select(projection.c.version).where(projection.c.name == FACTS))
+        if version not in (None, VERSION):
+            faults.append(f"facts are of projection version {version}, the code is at {VERSION}: rebuild")
+    return Verdict(events, subjects, rows, faults)
+
+
+def _log_faults(connection: sa.Connection) -> Iterator[str]:
+    expected, batch, before = 1, 0, 0
+    query = sa.select(log.c.position, log.c.batch, log.c.recorded_at).order_by(log.c.position).execution_options(yield_per=5000)
+    for position, of_batch, recorded_at in connection.execute(query):
+        if position != expected:
+            yield f"log: position {expected} is missing"
+        if of_batch < position or (position <= batch and of_batch != batch):
+            yield f"log: position {position} is in no batch that ends after it"
+        if position > batch:
+            if recorded_at <= before:
+                yield f"log: position {position} is not later than the batch before it"
+            batch, before = of_batch, recorded_at
+        elif recorded_at != before:
+            yield f"log: position {position} has another instant than its batch"
+        expected = position + 1

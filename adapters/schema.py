@@ -1,0 +1,121 @@
+"""Every table and index. Alembic migrates to exactly this (`alembic check` is part of the tests).
+
+`log` and only `log` is the record: append-only, enforced by triggers (see the migrations). The rest is disposable or operational.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from projections.boxes import OPEN
+
+metadata = sa.MetaData()
+_Big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+log = sa.Table(
+    "log", metadata,
+    sa.Column("position", _Big, primary_key=True, autoincrement=False),
+    sa.Column("batch", _Big, nullable=False),  # position of the last event of the transaction
+    sa.Column("recorded_at", _Big, nullable=False),  # microseconds since 1970, one instant for a batch, strictly increasing
+    sa.Column("originator_id", sa.Uuid(), nullable=False),
+    sa.Column("originator_version", _Big, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("originator_id", "originator_version", name="uq_log_originator"),
+    sa.Index("ix_log_recorded_at", "recorded_at"),
+)
+
+tracking = sa.Table(
+    "tracking", metadata,
+    sa.Column("application_name", sa.Text, primary_key=True),
+    sa.Column("position", _Big, nullable=False),
+)
+
+projection = sa.Table(
+    "projection", metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("generation", _Big, nullable=False),  # which rows of fact, mark and name answer questions
+    sa.Column("version", sa.Integer, nullable=False),  # of the code that wrote them
+)
+
+fact = sa.Table(
+    "fact", metadata,
+    sa.Column("id", _Big, primary_key=True, autoincrement=True),
+    sa.Column("generation", _Big, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("relation", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("valid_from", sa.Integer, nullable=False),
+    sa.Column("valid_to", sa.Integer, nullable=False),
+    sa.Column("known_from", sa.Integer, nullable=False),
+    sa.Column("known_to", sa.Integer, nullable=False),
+    sa.Column("opened", _Big, nullable=False),
+    sa.Column("closed", _Big, nullable=False),
+    sa.Column("vnode", sa.Integer),  # exactly one of vnode and knode is set: see adapters.stab
+    sa.Column("knode", sa.Integer),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index("ix_fact_subject", "generation", "subject", "closed"),
+    sa.Index("ix_fact_family", "generation", "relation", "family", "valid_from"),
+)
+
+mark = sa.Table(
+    "mark", metadata,
+    sa.Column("id", _Big, primary_key=True, autoincrement=True),
+    sa.Column("generation", _Big, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("valid_from", sa.Integer, nullable=False),
+    sa.Column("valid_to", sa.Integer, nullable=False),
+    sa.Column("known_from", sa.Integer, nullable=False),
+    sa.Column("known_to", sa.Integer, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("root_known", sa.Integer, nullable=False),
+    sa.Column("root", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("opened", _Big, nullable=False),
+    sa.Column("closed", _Big, nullable=False),
+    sa.Index("ix_mark_subject", "generation", "subject", "closed"),
+    sa.Index("ix_mark_valid", "generation", "valid_from", "valid_to"),
+)
+
+name = sa.Table(
+    "name", metadata,
+    sa.Column("id", _Big, primary_key=True, autoincrement=True),
+    sa.Column("generation", _Big, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("family", sa.Text, nullable=False),
+    sa.Column("known_from", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False),  # case and accents folded, for q=
+    sa.Column("opened", _Big, nullable=False),
+    sa.Column("closed", _Big, nullable=False),
+    sa.Index("ix_name_subject", "generation", "subject", "closed"),
+)
+
+idempotency = sa.Table(
+    "idempotency", metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("response", sa.LargeBinary, nullable=False),
+    sa.Column("recorded_at", _Big, nullable=False),
+)
+
+
+def interval_indexes() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """(name, columns, condition) of the relational interval tree, for open and for closed rows: see adapters.stab."""
+    for part, condition in (("open", f"closed = {OPEN}"), ("closed", f"closed < {OPEN}")):
+        for axis, side, other in (("vnode", "valid", "known"), ("knode", "known", "valid")):
+            for end in ("from", "to"):
+                columns = ("generation", "relation", axis, f"{side}_{end}", f"{other}_from", f"{other}_to")
+                yield f"ix_fact_{part}_{side}_{end}", columns, f"{condition} AND {axis} IS NOT NULL"
+
+
+# SQLite only; PostgreSQL has GiST on the box itself, an expression that Alembic cannot compare: the migration makes it.
+for _name, _columns, _condition in interval_indexes():
+    sa.Index(_name, *(fact.c[c] for c in _columns), sqlite_where=sa.text(_condition), info={"dialect": "sqlite"})

@@ -1,0 +1,68 @@
+"""Which facts hold at a point of valid x known, as of a log position: the index behind every question.
+
+PostgreSQL has GiST on a box. SQLite has no such thing, so each box is kept in a relational interval tree on its shorter axis
+(Kriegel, Potke, Seidl: "Managing Intervals Efficiently in Object-Relational Databases", VLDB 2000). The fork node of [lo, hi) is
+the highest node of an implicit binary tree over the days that lies in the interval; a day meets the interval exactly if the fork
+node is one of the day's ancestors and the day is on the right side of one of the ends. So a question reads, for each of the 30
+ancestors of its day, one short range of an index: the cost is that of the answer, not of the table.
+"""
+
+from __future__ import annotations
+
+from domain.calendar import FOREVER
+from projections.boxes import OPEN
+
+LEVELS = 30
+EVERYWHERE = -1  # the node of boxes without an end on either axis
+
+
+def fork(lo: int, hi: int) -> int:
+    """The fork node of the half-open interval [lo, hi), 1 <= lo < hi <= 2**30."""
+    last = hi - 1
+    height = ((lo - 1) ^ last).bit_length() - 1
+    return (last >> height) << height
+
+
+def nodes(valid_from: int, valid_to: int, known_from: int, known_to: int) -> tuple[int | None, int | None]:
+    """(vnode, knode) of a box: exactly one is set, on the axis where the box is shorter. Boxes of day 0 count from day 1."""
+    if valid_to == FOREVER and known_to == FOREVER:
+        return EVERYWHERE, None
+    if valid_to - valid_from <= known_to - known_from:
+        return fork(max(valid_from, 1), valid_to), None
+    return None, fork(max(known_from, 1), known_to)
+
+
+_COLUMNS = "f.subject, f.family, f.key, f.kind, f.status, f.body"
+_BOX = ("f.valid_from <= :as_of AND f.valid_to > :as_of AND f.known_from <= :known_at AND f.known_to > :known_at")
+_OF = "f.generation = :generation AND f.relation = :relation"
+_LEVELS = "level(h) AS (VALUES " + ", ".join(f"({h})" for h in range(LEVELS)) + ")"
+
+
+def _ancestor(day: str) -> str:
+    return f"(((:{day} >> (h + 1)) << (h + 1)) | (1 << h))"
+
+
+def _branches(part: str, life: str) -> list[str]:
+    out = [f"SELECT {_COLUMNS} FROM fact f INDEXED BY ix_fact_{part}_valid_from "
+           f"WHERE {_OF} AND f.vnode = {EVERYWHERE} AND {_BOX} AND {life} AND f.vnode IS NOT NULL"]
+    for axis, side, day in (("vnode", "valid", "as_of"), ("knode", "known", "known_at")):
+        node = _ancestor(day)
+        for end, where in (("to", f"{node} <= :{day}"), ("from", f"{node} > :{day}")):
+            out.append(
+                f"SELECT {_COLUMNS} FROM level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} "
+                f"WHERE {where} AND {_OF} AND f.{axis} = {node} AND {_BOX} AND {life} AND f.{axis} IS NOT NULL")
+    return out
+
+
+_NOW = f"f.closed = {OPEN} AND f.opened <= :position"
+_THEN = f"f.closed < {OPEN} AND f.closed > :position AND f.opened <= :position"
+
+
+def statement(sqlite: bool, newest: bool) -> str:
+    """The SELECT of a stab. `newest`: no row can be closed after the position, so only open rows are read."""
+    parts = [("open", _NOW)] if newest else [("open", _NOW), ("closed", _THEN)]
+    if sqlite:
+        return f"WITH {_LEVELS} " + " UNION ALL ".join(b for part, life in parts for b in _branches(part, life))
+    box = "box(point(f.valid_from, f.known_from), point(f.valid_to - 1, f.known_to - 1))"
+    point = "box(point(:as_of, :known_at), point(:as_of, :known_at))"
+    return " UNION ALL ".join(f"SELECT {_COLUMNS} FROM fact f WHERE {box} @> {point} AND {_OF} AND {life}" for _, life in parts)

@@ -1,0 +1,157 @@
+"""Recording: decide on each subject's whole timeline, then append the batch and move the facts in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from eventsourcing.persistence import IntegrityError
+
+from adapters.facts import update_subject
+from adapters.log import Log
+from adapters.reader import read_stream
+from adapters.schema import idempotency
+from domain.catalogue import CATALOGUE, Catalogue
+from domain.decide import judge, new_events
+from domain.errors import Busy, Invalid, KeyReused
+from domain.event import Event, Logged
+from domain.family import RELATION
+from projections.boxes import rows_of
+
+TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch: event ids in the order given, and which of them were there before."""
+
+    ids: list[str]
+    recorded: int
+    skipped: int
+    position: int
+    recorded_at: int
+    versions: dict[str, int]  # each subject's version after the batch
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An Idempotency-Key with the digest of its request, and how the answer is made."""
+
+    key: str
+    digest: str
+    answer: Callable[[Outcome], tuple[int, bytes]]
+
+
+class Replayed(Exception):
+    """The request with this Idempotency-Key was answered before; this is that answer."""
+
+    def __init__(self, status: int, response: bytes) -> None:
+        super().__init__("answered before")
+        self.status, self.response = status, response
+
+
+class Writer:
+    """Records batches. One instance serves many threads."""
+
+    def __init__(self, log: Log, catalogue: Catalogue = CATALOGUE, today: Callable[[], int] | None = None) -> None:
+        self.log = log
+        self.catalogue = catalogue
+        # somewhere it is already tomorrow: a `known` day may be at most that of UTC+14
+        self.today = today or (lambda: (datetime.now(UTC) + timedelta(hours=14)).date().toordinal())
+
+    def record(self, events: Sequence[Event], expected: Mapping[str, int] | None = None, once: Once | None = None) -> Outcome:
+        """Records a batch, all of it or nothing; what is recorded already is skipped.
+
+        Raises Invalid, Refused, Conflict or WrongVersion; Replayed where `once` was answered before, KeyReused where its key
+        came with another request; Busy where other writers of the same subjects won every time.
+        """
+        by_subject: dict[str, list[Event]] = {}
+        for event in events:
+            if event.known_day > self.today():
+                raise Invalid(f"{event.record_id}: known {event.known} is not over yet: it is the first day on which it was public")
+            by_subject.setdefault(event.subject, []).append(event)
+        if missing := set(expected or {}) - set(by_subject):
+            raise Invalid(f"expected_version names {sorted(missing)[0]}, of which the batch has no event")
+        for _ in range(TRIES):
+            try:
+                return self._try(events, by_subject, expected or {}, once)
+            except IntegrityError:
+                continue  # another writer took a version: read again and decide anew
+        raise Busy("other writers changed the same subjects each time: try again")
+
+    def _try(self, events: Sequence[Event], by_subject: Mapping[str, list[Event]], expected: Mapping[str, int], once: Once | None) -> Outcome:
+        if once is not None:
+            with self.log.database.transaction() as connection:
+                _replay(connection, once)
+        streams = self._streams(by_subject)
+        fresh: list[tuple[Event, int]] = []
+        for subject, batch in by_subject.items():
+            stream = streams[subject]
+            new = new_events(stream, batch)
+            if new or subject in expected:
+                judge(self.catalogue.family(subject), stream, new, expected.get(subject), subject)
+            fresh += [(event, len(stream) + i) for i, event in enumerate(new, 1)]
+        outcome: list[Outcome] = []
+
+        def in_transaction(connection: sa.Connection, batch: int, recorded_at: int) -> None:
+            grown = _grow(streams, fresh, batch, recorded_at)
+            for subject in dict.fromkeys(event.subject for event, _ in fresh):
+                rows = rows_of(self.catalogue.family(subject), subject, grown[subject], RELATION)
+                update_subject(connection, subject, rows, batch)
+            outcome.append(_outcome(events, fresh, grown, batch, recorded_at))
+            if once is not None:
+                _keep(connection, once, outcome[0], recorded_at)
+
+        if fresh or once is not None:
+            self.log.append(fresh, in_transaction)
+        else:
+            outcome.append(_outcome(events, fresh, streams, 0, 0))
+        return outcome[0]
+
+    def _streams(self, subjects: Mapping[str, Any]) -> dict[str, list[Logged]]:
+        with self.log.database.transaction() as connection:
+            return {subject: read_stream(connection, subject, self.catalogue) for subject in subjects}
+
+
+def _grow(streams: Mapping[str, list[Logged]], fresh: Sequence[tuple[Event, int]], batch: int, recorded_at: int) -> dict[str, list[Logged]]:
+    grown = {subject: list(stream) for subject, stream in streams.items()}
+    for i, (event, version) in enumerate(fresh):
+        grown[event.subject].append(Logged(event, version, batch - len(fresh) + 1 + i, batch, recorded_at))
+    return grown
+
+
+def _outcome(events: Sequence[Event], fresh: Sequence[tuple[Event, int]], grown: Mapping[str, Sequence[Logged]], batch: int, at: int) -> Outcome:
+    ids = {(item.event.subject, item.event.record_id): item.id for stream in grown.values() for item in stream}
+    last = max((item for stream in grown.values() for item in stream), key=lambda item: item.position, default=None)
+    position, recorded_at = (batch, at) if fresh else (last.batch, last.recorded_at) if last else (0, 0)
+    return Outcome([ids[e.subject, e.record_id] for e in events], len(fresh), len(events) - len(fresh), position, recorded_at,
+                   {subject: len(stream) for subject, stream in grown.items()})
+
+
+# ---------------------------------------------------------------- Idempotency-Key
+def digest_of(body: Any) -> str:
+    """SHA-256 of a request, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _replay(connection: sa.Connection, once: Once) -> None:
+    row = connection.execute(sa.select(idempotency.c.digest, idempotency.c.status, idempotency.c.response).where(
+        idempotency.c.key == once.key)).first()
+    if row is None:
+        return
+    if row[0] != once.digest:
+        raise KeyReused("this Idempotency-Key came with another request before: use a new key for a new request")
+    raise Replayed(row[1], row[2])
+
+
+def _keep(connection: sa.Connection, once: Once, outcome: Outcome, recorded_at: int) -> None:
+    _replay(connection, once)  # under the lock: a racing retry may have been first
+    status, response = once.answer(outcome)
+    connection.execute(idempotency.insert().values(
+        key=once.key, digest=once.digest, status=status, response=response, recorded_at=recorded_at))
+
