@@ -1,0 +1,96 @@
+"""What the routes share: the parameters of a question, its basis, and how an answer is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.responses import Response
+
+from api import models
+from api.examples import EXAMPLES, example
+from api.wiring import Tarikh
+from domain.errors import BadQuestion
+from projections.answers import Page, decode_cursor
+from projections.question import Resolved
+
+Day = Annotated[str | None, Query(description="YYYY-MM-DD; a day means its end", examples=["2021-01-12"])]
+Instant = Annotated[str | None, Query(description="RFC 3339 instant: the log as it stood then", examples=["2026-01-31T12:00:00Z"])]
+Limit = Annotated[int, Query(ge=1, le=1000, description="items to a page")]
+Cursor = Annotated[str | None, Query(description="from `next` of the page before; carries its basis")]
+Relation = Annotated[Literal["IRN-USA"], Path(description="the relation")]
+Responses = dict[int | str, dict[str, Any]]
+NOT_FOUND: Responses = {404: {"model": models.ProblemShape}}
+
+
+def documented(shape: Any, name: str, more: Responses | None = None) -> Responses:
+    """The responses of a read, with a real answer as its example."""
+    content = {"application/json": {"example": example(name)}} if name in EXAMPLES else {}
+    return {200: {"model": shape, "content": content, "description": "The answer"}, 400: {"model": models.ProblemShape}, **(more or {})}
+
+
+def known_parameters(request: Request) -> None:
+    """A misspelled parameter must not be passed over: `as_off=` would answer for today."""
+    names = list(request.query_params.keys())
+    if len(request.query_params.multi_items()) != len(names):
+        raise BadQuestion("a parameter is given twice")
+    route = request.scope["route"]
+    if route.name == "facts":
+        return  # attributes are its filters; they are checked against the family
+    allowed = _parameters(route.dependant)
+    if unknown := sorted(set(names) - allowed):
+        raise BadQuestion(f"unknown parameter {unknown[0]!r}: this path takes {', '.join(sorted(allowed)) or 'none'}")
+
+
+def _parameters(dependant: Any) -> set[str]:
+    return {field.alias for field in dependant.query_params}.union(*(_parameters(sub) for sub in dependant.dependencies))
+
+
+def core_of(request: Request) -> Tarikh:
+    core = request.app.state.tarikh
+    assert isinstance(core, Tarikh)
+    return core
+
+
+Core = Annotated[Tarikh, Depends(core_of)]
+
+
+def basis(core: Core, as_of: Day = None, known_at: Day = None, recorded_at: Instant = None) -> Resolved:
+    return core.answers.basis(as_of, known_at, recorded_at)
+
+
+Basis = Annotated[Resolved, Depends(basis)]
+
+
+def told(request: Request, asked: Resolved, make: Callable[[], bytes]) -> Response:
+    """The answer with its ETag (basis, projection version, code), or 304."""
+    b = asked.basis
+    headers = {"ETag": f'"{b.as_of}.{b.known_at}.{b.position}.v{core_of(request).facts.version}-{request.app.version}"',
+               "Cache-Control": "public, max-age=86400, immutable" if asked.immutable else "no-cache"}
+    if headers["ETag"] in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
+        return Response(status_code=304, headers=headers)
+    return Response(make(), headers=headers, media_type="application/json")
+
+
+def paged(request: Request, asked: Resolved, make: Callable[[], Page]) -> Response:
+    """Like `told`, with the next page's link."""
+    pages: list[Page] = []
+
+    def body() -> bytes:
+        pages.append(make())
+        return pages[0].body
+
+    response = told(request, asked, body)
+    if pages and pages[0].cursor:
+        url = request.url.remove_query_params(["as_of", "known_at", "recorded_at"]).include_query_params(cursor=pages[0].cursor)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return response
+
+
+def turn(core: Tarikh, asked: Resolved, cursor: str | None) -> tuple[Resolved, int]:
+    """The basis and offset of a page: those of the cursor where there is one."""
+    if cursor is None:
+        return asked, 0
+    as_of, known_at, recorded_at, offset = decode_cursor(cursor)
+    return core.answers.basis(as_of, known_at, recorded_at if asked.basis.position else None), offset

@@ -1,0 +1,189 @@
+"""The shapes of answers, for the OpenAPI document. Answers themselves are stored JSON bytes, joined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.source import Source
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class BasisShape(BaseModel):
+    """The three clocks of the answer, resolved."""
+
+    as_of: str = Field(examples=["2021-01-12"])
+    known_at: str = Field(examples=["2021-01-12"])
+    recorded_at: str = Field(examples=["2026-01-31T12:00:00.000000Z"])
+    position: int
+
+
+class CoverageShape(BaseModel):
+    """Days of which the record speaks, and how far `as_of` lies outside them."""
+
+    family: str
+    topic: str | None
+    first_day: str
+    last_day: str
+    covers_as_of: bool
+    days_before: int
+    days_stale: int
+    says: str
+
+
+class FactShape(BaseModel):
+    subject: str
+    key: str
+    kind: str
+    status: str
+    since: str | None = Field(description="first day of the unbroken run of this key and status (EDTF)")
+    until: str | None = Field(description="first day on which it no longer holds (EDTF); null where no end is known")
+    certainty: str = Field(description="certain or possible")
+    attributes: dict[str, Any]
+    because: list[str] = Field(description="ids of the events that made it so")
+
+
+class CountsShape(BaseModel):
+    total: int
+    by_list: dict[str, int]
+    by_program: dict[str, int]
+    by_authority: dict[str, int]
+    href: str
+
+
+class StateShape(BaseModel):
+    basis: BasisShape
+    relation: str
+    relations: list[FactShape]
+    offices: list[FactShape]
+    agreements: list[FactShape]
+    programs: list[FactShape]
+    designations: CountsShape
+    authorizations: list[FactShape]
+    campaigns: list[FactShape]
+    allegations: list[FactShape]
+    incidents: list[FactShape]
+    negotiations: list[FactShape]
+    pledges: list[FactShape]
+    proceedings: list[FactShape]
+    indicators: list[FactShape]
+    reports: list[FactShape]
+    coverage: list[CoverageShape]
+
+
+class FactsShape(BaseModel):
+    basis: BasisShape
+    total: int
+    items: list[FactShape]
+    next: str | None
+    coverage: list[CoverageShape]
+
+
+class ChangeShape(BaseModel):
+    subject: str
+    key: str
+    before: FactShape | list[FactShape] | None
+    after: FactShape | list[FactShape] | None
+
+
+class DiffShape(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: BasisShape = Field(alias="from")
+    to: BasisShape
+    corrected: list[ChangeShape] = Field(description="the record was corrected or extended; day and knowledge fixed")
+    learned: list[ChangeShape] = Field(description="more became known; the day fixed")
+    changed: list[ChangeShape] = Field(description="the day moved; knowledge fixed")
+    coverage: list[CoverageShape]
+
+
+class EventShape(Shape):
+    id: str
+    position: int
+    recorded_at: str
+    subject: str
+    type: str
+    record_id: str
+    known: str
+    effective: str | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+    sources: list[Source]
+
+
+class FeedShape(BaseModel):
+    events: list[EventShape]
+
+
+class TimelineShape(BaseModel):
+    basis: BasisShape
+    total: int
+    items: list[EventShape]
+    next: str | None
+    coverage: list[CoverageShape]
+
+
+class SubjectFoundShape(BaseModel):
+    subject: str
+    family: str
+    names: list[str]
+    href: str
+
+
+class SubjectsShape(BaseModel):
+    basis: BasisShape
+    total: int
+    items: list[SubjectFoundShape]
+    next: str | None
+
+
+class SubjectShape(BaseModel):
+    basis: BasisShape
+    subject: str
+    family: str
+    version: int = Field(description="number of the subject's last event on this basis; what If-Match takes")
+    facts: list[FactShape]
+    past: list[FactShape] = Field(description="what held before the day and ended")
+    history: str
+    coverage: list[CoverageShape]
+
+
+class HistoryShape(BaseModel):
+    basis: BasisShape
+    subject: str
+    items: list[EventShape]
+
+
+class SeriesShape(BaseModel):
+    basis: BasisShape
+    series: str
+    step: str
+    point_in_time: bool
+    items: list[dict[str, Any]]
+    coverage: list[CoverageShape]
+
+
+class WhatIfShape(StateShape):
+    diff: list[ChangeShape]
+    notes: list[str] = Field(description="what `decide` would say to the timeline as supposed")
+
+
+class RecordedShape(BaseModel):
+    ids: list[str] = Field(description="event ids, in the order given")
+    recorded: int
+    skipped: int = Field(description="recorded before, with the same content")
+    position: int
+    recorded_at: str
+    versions: dict[str, int] = Field(description="each subject's version after the batch")
+
+
+class ProblemShape(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

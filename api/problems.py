@@ -1,0 +1,78 @@
+"""Errors become RFC 9457 problem documents here, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from api.wiring import PersistenceError
+from domain.errors import BadQuestion, Busy, Conflict, Invalid, KeyReused, NotFound, Refused, TarikhError, WrongVersion
+
+STATUS: dict[type[TarikhError], tuple[int, str]] = {
+    BadQuestion: (400, "The question is malformed"),
+    NotFound: (404, "Not there on this basis"),
+    Refused: (409, "Refused: the timeline would be impossible"),
+    Conflict: (409, "The record_id is taken"),
+    WrongVersion: (412, "The subject has moved on"),
+    Invalid: (422, "The event is not well formed"),
+    KeyReused: (422, "The Idempotency-Key was used for another request"),
+    Busy: (503, "Too many writers at once"),
+}
+MEDIA_TYPE = "application/problem+json"
+
+
+_HINTS = {413: "send fewer events at a time"}
+
+
+def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """An RFC 9457 problem document."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return Response(json.dumps(body, ensure_ascii=False), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _ours(_: Request, error: Exception) -> Response:
+    status, title = STATUS[type(error)]  # type: ignore[index]
+    return problem(status, title, str(error), {"Retry-After": "1"} if status == 503 else None)
+
+
+def _malformed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"] if part not in ("query", "path", "header", "body"))
+        parts.append(f"{where}: {item['msg']}" if where else str(item["msg"]))
+    return problem(400, "The request is malformed", "; ".join(parts[:5]))
+
+
+def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    detail = error.detail if error.detail != title else f"{title}: {_HINTS.get(error.status_code, '/docs lists what can be asked')}"
+    return problem(error.status_code, title, detail, dict(error.headers or {}))
+
+
+def _storage(_: Request, error: Exception) -> Response:
+    text = str(error)
+    if "disk is full" in text or "No space left" in text:
+        return problem(507, "Disk full", "nothing was recorded; reads go on. Make room and try again")
+    if "readonly" in text or "read-only" in text:
+        return problem(503, "The database is read-only", "nothing was recorded; reads go on", {"Retry-After": "60"})
+    if "locked" in text:
+        return problem(503, "The database is busy", "nothing was recorded: try again", {"Retry-After": "1"})
+    return problem(503, "The database does not answer", "try again; if it stays so, `tarikh init` may be needed", {"Retry-After": "5"})
+
+
+def install(app: FastAPI) -> None:
+    """Maps every error that a route may raise."""
+    for cls in STATUS:
+        app.add_exception_handler(cls, _ours)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(PersistenceError, _storage)
+

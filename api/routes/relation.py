@@ -1,0 +1,74 @@
+"""The relation: its state, its families, its diff and timeline, and suppositions about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import models
+from api.asking import NOT_FOUND, Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, paged, told, turn
+
+RESERVED = ("as_of", "known_at", "recorded_at", "from", "to", "limit", "cursor")
+router = APIRouter(tags=["relation"])
+
+
+class WhatIf(BaseModel):
+    """A supposition: events left out by id, events added, and the basis."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of: str | None = None
+    known_at: str | None = None
+    recorded_at: str | None = None
+    without: list[str] = Field(default_factory=list, max_length=1000, examples=[["agreement:jcpoa@9"]])
+    add: list[dict[str, Any]] = Field(default_factory=list, max_length=1000, description="events as POST /v1/events takes them")
+
+
+@router.get("/v1/relations/{relation}", responses=documented(models.StateShape, "state", NOT_FOUND))
+def state(request: Request, core: Core, relation: Relation, asked: Basis) -> Response:
+    """The state of relations: one list of facts per family, designations as counts, and what the record covers."""
+    return told(request, asked, lambda: core.answers.state(asked))
+
+@router.get("/v1/relations/{relation}/diff", responses=documented(models.DiffShape, "diff", NOT_FOUND))
+def diff(
+    request: Request, core: Core, relation: Relation,
+    from_: Annotated[str, Query(alias="from", examples=["2018-05-07"])], to: Annotated[str, Query(examples=["2018-05-08"])],
+    from_known_at: Day = None, to_known_at: Day = None, from_recorded_at: Instant = None, to_recorded_at: Instant = None,
+) -> Response:
+    """What changed between two bases: `corrected` in the record, `learned` since, `changed` from day to day."""
+    body = core.answers.diff(from_, to, from_known_at, to_known_at, from_recorded_at, to_recorded_at)
+    return Response(body, headers={"Cache-Control": "no-cache"}, media_type="application/json")
+
+@router.get("/v1/relations/{relation}/timeline", responses=documented(models.TimelineShape, "timeline", NOT_FOUND))
+def timeline(
+    request: Request, core: Core, relation: Relation, asked: Basis,
+    from_: Annotated[str | None, Query(alias="from", examples=["2018-05-01"])] = None,
+    to: Annotated[str | None, Query(examples=["2018-05-31"])] = None,
+    family: Annotated[str | None, Query(description="a family's list, for instance agreements")] = None,
+    subject: str | None = None, limit: Limit = 200, cursor: Cursor = None,
+) -> Response:
+    """Events in valid order, corrected, as known on the basis. `to` is `as_of` where it is left out."""
+    asked, offset = turn(core, asked, cursor)
+    return paged(request, asked, lambda: core.answers.timeline(asked, from_, to, limit, offset, family, subject))
+
+@router.post("/v1/relations/{relation}/what-if", responses=documented(models.WhatIfShape, "what-if", NOT_FOUND))
+def what_if(core: Core, relation: Relation, body: Annotated[WhatIf, Body()]) -> Response:
+    """The state with events left out or added, and its diff from the record. Nothing is stored."""
+    asked = core.answers.basis(body.as_of, body.known_at, body.recorded_at)
+    return Response(core.answers.what_if(asked, body.without, core.events_from(body.add)), media_type="application/json")
+
+@router.get("/v1/relations/{relation}/{family}", name="facts",
+         responses=documented(models.FactsShape, "agreements", NOT_FOUND))
+def facts(
+    request: Request, core: Core, relation: Relation,
+    family: Annotated[str, Path(description="the family's list, for instance agreements", examples=["agreements"])], asked: Basis,
+    from_: Annotated[str | None, Query(alias="from", description="with `to`: all that held at some time between")] = None,
+    to: str | None = None, limit: Limit = 200, cursor: Cursor = None,
+) -> Response:
+    """The facts of one family, filtered by `subject`, `key`, `kind`, `status`, `certainty`, `q` or any attribute."""
+    filters = {name: value for name, value in request.query_params.items() if name not in RESERVED}
+    asked, offset = turn(core, asked, cursor)
+    return paged(request, asked, lambda: core.answers.facts(asked, family, filters, limit, offset, from_, to))

@@ -1,0 +1,48 @@
+"""Subjects and series."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from api import models
+from api.asking import NOT_FOUND, Basis, Core, Cursor, Limit, documented, paged, told, turn
+
+router = APIRouter()
+
+
+@router.get("/v1/subjects", tags=["subjects"], responses=documented(models.SubjectsShape, "subjects"))
+def subjects(
+    request: Request, core: Core, asked: Basis, family: Annotated[str | None, Query(description="name or list of a family")] = None,
+    q: Annotated[str, Query(description="words in the subject or its names")] = "", limit: Limit = 200, cursor: Cursor = None,
+) -> Response:
+    """Subjects that had been heard of on the basis."""
+    asked, offset = turn(core, asked, cursor)
+    return paged(request, asked, lambda: core.answers.subjects(asked, family, q, limit, offset))
+
+@router.get("/v1/subjects/{subject}", tags=["subjects"], responses=documented(models.SubjectShape, "subject", NOT_FOUND))
+def subject(request: Request, core: Core, subject: str, asked: Basis) -> Response:
+    """One subject: what holds on the day, what held before, and its version."""
+    return told(request, asked, lambda: core.answers.subject(asked, subject))
+
+@router.get("/v1/subjects/{subject}/history", tags=["subjects"], responses=documented(models.HistoryShape, "history", NOT_FOUND))
+def history(request: Request, core: Core, subject: str, asked: Basis) -> Response:
+    """The events of one subject, corrections included, as known and recorded on the basis."""
+    return told(request, asked, lambda: core.answers.history(asked, subject))
+
+@router.get("/v1/series", tags=["series"])
+def series_names(core: Core) -> Response:
+    """The names of the series."""
+    return Response(core.answers.series_names(), media_type="application/json")
+
+@router.get("/v1/series/{name}", tags=["series"], responses=documented(models.SeriesShape, "series", NOT_FOUND))
+def series(
+    request: Request, core: Core, name: str, asked: Basis, from_: Annotated[str, Query(alias="from", examples=["2018-01-01"])],
+    to: Annotated[str, Query(examples=["2018-12-31"])],
+    step: Annotated[str, Query(description="day, week, month, quarter or year")] = "month",
+    point_in_time: Annotated[bool, Query(description="each step as known on its own last day")] = False,
+) -> Response:
+    """A number at the end of each step."""
+    return told(request, asked, lambda: core.answers.series(asked, name, from_, to, step, point_in_time))
