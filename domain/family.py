@@ -9,7 +9,6 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from domain.event import Payload
 
-Value: TypeAlias = "str | int | float | bool | None | tuple[Value, ...] | tuple[tuple[str, Value], ...]"
 Attributes: TypeAlias = tuple[tuple[str, Any], ...]
 E_co = TypeVar("E_co", bound=Payload, covariant=True)
 E = TypeVar("E", bound=Payload)
@@ -125,13 +124,16 @@ def put(state: State, key: str, step: Step[Any], kind: str, status: str, **more:
     return {**state, key: fact}
 
 
-def merge(state: State, key: str, step: Step[Any], kind: str, status: str, **more: Any) -> State:
-    """Like `put`, over what the fact said before; its planned end stays unless this event has one of its own."""
+def merge(state: State, key: str, step: Step[Any], kind: str, status: str, *, new_term: bool = False, **more: Any) -> State:
+    """Like `put`, over what the fact said before.
+
+    Its planned end stays, unless this event has one of its own or `new_term` says that it sets the term anew.
+    """
     old = state.get(key)
     if old is None:
         return put(state, key, step, kind, status, **more)
     shared = tuple(pair for pair in old.attributes if pair[0] not in ("note", "confidence"))
-    term = step.root if step.until is not None else old.term
+    term = step.root if new_term or step.until is not None else old.term
     return {**state, key: Fact(kind, status, _attributes(step, shared, more), _because(old, status, step), term)}
 
 

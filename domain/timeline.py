@@ -122,7 +122,7 @@ def bounds(steps: Sequence[Step[Any]]) -> tuple[list[int], list[int]]:
     for step in reversed(steps):
         floor = min(floor, step.hi)
         late.append(floor)
-    return [step.lo for step in steps] + [FOREVER], late[::-1] + [FOREVER]
+    return [*(step.lo for step in steps), FOREVER], [*reversed(late), FOREVER]
 
 
 def fold(family: Family[Any], steps: Iterable[Step[Any]]) -> list[State]:

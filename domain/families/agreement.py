@@ -246,12 +246,12 @@ def evolve(state: State, step: Step[AgreementEvent]) -> State:
         case EnteredIntoForce():
             return _join(merge(state, "agreement", step, "agreement", "in_force"), step, e.parties)
         case ProvisionallyApplied():
-            return _join(merge(state, "agreement", step, "agreement", "provisionally_applied"), step, e.parties)
+            return _join(merge(state, "agreement", step, "agreement", "provisionally_applied", by=None, reason=None), step, e.parties)
         case ApplicationEnded():
             return merge(state, "agreement", step, "agreement", "concluded") if "agreement" in state else state
         case Extended():
             old = state.get("agreement")
-            return state if old is None else merge(state, "agreement", step, "agreement", old.status, to=None, extended_to=e.to)
+            return state if old is None else merge(state, "agreement", step, "agreement", old.status, new_term=True, to=None, extended_to=e.to)
         case MilestoneReached():
             return put(state, f"milestone:{e.milestone}", step, "milestone", "reached")
         case Certified():

@@ -103,10 +103,10 @@ def _in_force(state: State) -> bool:
     return any(key == "authorization" or key.startswith("exception:") for key in state)
 
 
-def _each(state: State, step: Step[AuthorizationEvent]) -> State:
+def _each(state: State, step: Step[AuthorizationEvent], new_term: bool) -> State:
     for key, fact in list(state.items()):
         if key == "authorization" or key.startswith("exception:"):
-            state = merge(state, key, step, fact.kind, fact.status)
+            state = merge(state, key, step, fact.kind, fact.status, new_term=new_term)
     return state
 
 
@@ -126,9 +126,9 @@ def evolve(state: State, step: Step[AuthorizationEvent]) -> State:
                 state = put(state, f"exception:{party}", step, "exception", "in_force", beneficiaries=None, beneficiary=party)
             return drop(state, "non_renewal")
         case Renewed():
-            return _each(drop(state, "non_renewal"), step)
+            return _each(drop(state, "non_renewal"), step, new_term=True)
         case AuthorizationChanged():
-            return _each(state, step)
+            return _each(state, step, new_term=False)
         case NonRenewalAnnounced():
             return put(state, "non_renewal", step, "notice", "announced")
         case Lapsed():

@@ -56,6 +56,14 @@ class ProposalMade(Payload):
     by: Slug
 
 
+class ProposalLapsed(Payload):
+    """A text or an offer came to nothing."""
+
+    TYPE = "negotiation.proposal_lapsed"
+    proposal: Slug
+    reason: Text | None = None
+
+
 class MessageSent(Payload):
     """One side wrote to the other."""
 
@@ -89,6 +97,8 @@ class OutcomeReached(Payload):
     TYPE = "negotiation.outcome_reached"
     outcome: Slug
     name: Text
+    parties: Slugs = ()
+    mediators: Slugs = ()
 
 
 class NegotiationClosed(Payload):
@@ -99,7 +109,7 @@ class NegotiationClosed(Payload):
 
 
 NegotiationEvent = (
-    Opened | RoundScheduled | RoundHeld | RoundCancelled | ProposalMade | MessageSent | Stalled | Disclosed | OutcomeReached
+    Opened | RoundScheduled | RoundHeld | RoundCancelled | ProposalMade | ProposalLapsed | MessageSent | Stalled | Disclosed | OutcomeReached
     | NegotiationClosed
 )
 
@@ -117,6 +127,8 @@ def evolve(state: State, step: Step[NegotiationEvent]) -> State:
             return merge(state, f"round:{e.round}", step, "round", "cancelled")
         case ProposalMade():
             return put(state, f"proposal:{e.proposal}", step, "proposal", "made")
+        case ProposalLapsed():
+            return drop(state, f"proposal:{e.proposal}")
         case MessageSent():
             return put(state, f"message:{e.message}", step, "message", "sent")
         case Stalled():
@@ -138,6 +150,8 @@ def refuse(state: State, step: Step[NegotiationEvent]) -> str | None:
             return "they are already open"
         case Stalled() | NegotiationClosed() if now is None:
             return "no talks are open then: record their opening first"
+        case ProposalLapsed() if f"proposal:{e.proposal}" not in state:
+            return f"no proposal {e.proposal} is on the table"
         case RoundCancelled() if f"round:{e.round}" not in state:
             return f"round {e.round} was not set, so it cannot be called off"
         case RoundHeld() if (r := state.get(f"round:{e.round}")) and r.status != "scheduled_round":
@@ -150,7 +164,7 @@ FAMILY = Family[NegotiationEvent](
     plural="negotiations",
     title="Negotiations",
     subjects="a series of talks or an exchange (`negotiation:us-iran-2025`)",
-    events=(Opened, RoundScheduled, RoundHeld, RoundCancelled, ProposalMade, MessageSent, Stalled, Disclosed, OutcomeReached,
+    events=(Opened, RoundScheduled, RoundHeld, RoundCancelled, ProposalMade, ProposalLapsed, MessageSent, Stalled, Disclosed, OutcomeReached,
             NegotiationClosed),
     kinds=(
         Kind("talks", "talks", "the talks themselves", {"open": "under way", "stalled": "halted, not closed"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from pydantic import Field
 
@@ -185,9 +185,9 @@ ProgramEvent = (
 )
 
 
-def _change(state: State, step: Step[ProgramEvent], status: str | None = None) -> State:
+def _change(state: State, step: Step[ProgramEvent], status: str | None = None, **more: Any) -> State:
     old = state.get("instrument")
-    return state if old is None else merge(state, "instrument", step, "instrument", status or old.status)
+    return state if old is None else merge(state, "instrument", step, "instrument", status or old.status, **more)
 
 
 def evolve(state: State, step: Step[ProgramEvent]) -> State:
@@ -207,12 +207,14 @@ def evolve(state: State, step: Step[ProgramEvent]) -> State:
             return put(drop(state, f"measure:{e.measure}"), f"expiry:{e.measure}", step, "expiry", "expired")
         case SectorDetermined():
             return put(state, f"sector:{e.sector}", step, "sector", "determined")
-        case ProgramAmended() | ProgramExtended():
+        case ProgramAmended():
             return _change(state, step)
+        case ProgramExtended():
+            return _change(state, step, new_term=True, change=None)
         case Suspended():
-            return _change(state, step, "suspended")
+            return _change(state, step, "suspended", change=None)
         case Resumed():
-            return _change(state, step, "in_force")
+            return _change(state, step, "in_force", change=None, extent=None, by=e.by)
         case Revoked():
             return drop(state, "instrument", "emergency", "measure:*", "sector:*")
         case SubstanceReimposed():
@@ -222,7 +224,8 @@ def evolve(state: State, step: Step[ProgramEvent]) -> State:
         case MeasuresReinstated():
             gone = drop(state, "expiry:*")
             again = merge(gone, "instrument", step, "instrument", "in_force", contested_by=None)
-            return put(again, "contest", step, "contest", "contested") if e.contested_by else again
+            about = dict.fromkeys((*_Instrument.model_fields, "effective_at", "summary"))
+            return put(again, "contest", step, "contest", "contested", **about) if e.contested_by else again
         case DraftRejected():
             return put(state, f"draft:{e.draft}", step, "draft", "rejected")
         case AssertionMade():
@@ -230,7 +233,7 @@ def evolve(state: State, step: Step[ProgramEvent]) -> State:
         case AssertionContested():
             return put(state, "contest", step, "contest", "contested", contested_by=e.by, by=None)
         case AssertionWithdrawn():
-            return drop(state, f"assertion:{e.by}", "contest")
+            return drop(state, f"assertion:{e.by}", "contest", "snapback")
         case _:
             assert_never(e)
 
@@ -275,8 +278,8 @@ FAMILY = Family[ProgramEvent](
              {"reimposed": "imposed again"}),
         Kind("snapback", "snapback", "notice of a snapback", {"notified": "given"}),
         Kind("draft", "draft:<draft>", "a draft that failed", {"rejected": "failed"}),
-        Kind("assertion", "assertion:<by>", "that measures are in force, as somebody asserts", {"asserted": "asserted"}),
-        Kind("contest", "contest", "who holds that they are not", {"contested": "contested"}),
+        Kind("assertion", "assertion:<by>", "what somebody asserts about the measures: that they are in force, or that they ended", {"asserted": "asserted"}),
+        Kind("contest", "contest", "who holds the contrary", {"contested": "contested"}),
     ),
     evolve=evolve,
     refuse=refuse,

@@ -1,0 +1,233 @@
+"""The command line: `tarikh`. Tables for people, `--json` for programs, exit codes for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api import tables
+from api.wiring import PersistenceError, Settings, Tarikh
+from domain.errors import BadQuestion, Conflict, Invalid, NotFound, Refused, TarikhError, WrongVersion
+from projections.question import Resolved
+
+HELP = """The point-in-time record of US-Iran policy.
+
+Every question takes three clocks: --as-of (when it holds), --known-at (when it was public), --recorded-at (when this log took it
+in). A day means its end.
+
+Settings: TARIKH_DATABASE_URL (default sqlite:///tarikh.sqlite), TARIKH_API_KEY (lets its holder record over HTTP),
+TARIKH_REQUIRE_VERSION=1 (writes over HTTP must name the version they saw), TARIKH_BODY_LIMIT (bytes, default 5242880).
+
+Exit codes: 0 done, 1 a fault was found (verify) or the database does not answer, 2 wrong usage or a malformed question,
+3 not there on this basis, 4 refused by the record (impossible timeline, conflict, wrong version).
+"""
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+out = Console()
+err = Console(stderr=True)
+EXIT: dict[type[TarikhError], int] = {BadQuestion: 2, Invalid: 2, NotFound: 3, Refused: 4, Conflict: 4, WrongVersion: 4}
+
+AsOf = Annotated[str | None, typer.Option(help="the day in the world, YYYY-MM-DD (default: today)")]
+KnownAt = Annotated[str | None, typer.Option(help="as known at the end of this day (default: all that is known)")]
+RecordedAt = Annotated[str | None, typer.Option(help="the log as it stood at this instant (default: now)")]
+Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
+
+
+@contextmanager
+def opened(fresh: bool = False) -> Iterator[Tarikh]:
+    """The application on the configured database; errors become a line and an exit code."""
+    core: Tarikh | None = None
+    try:
+        core = Tarikh(Settings())
+        if not fresh and (problem := core.ready()):
+            raise PersistenceError(problem)
+        yield core
+    except TarikhError as error:
+        err.print(f"tarikh: {error}", style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT.get(type(error), 1)) from None
+    except PersistenceError as error:
+        err.print(f"tarikh: {error}", style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    finally:
+        if core is not None:
+            core.close()
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True)
+
+
+def _print_json(body: bytes) -> None:
+    sys.stdout.write(json.dumps(json.loads(body), ensure_ascii=False, indent=2) + "\n")
+
+
+def _asked(core: Tarikh, as_of: str | None, known_at: str | None, recorded_at: str | None) -> Resolved:
+    return core.answers.basis(as_of, known_at, recorded_at)
+
+
+@app.command()
+def init() -> None:
+    """Create the tables, or bring them to the newest revision."""
+    with opened(fresh=True) as core:
+        core.init()
+        out.print(f"tables are at the newest revision: {core.database.engine.url.render_as_string()}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def load(folder: Annotated[Path | None, typer.Argument(help="a folder of record files (default: the project's own record)")] = None) -> None:
+    """Record the project's own record. What is there already is skipped."""
+    with opened() as core, _bar() as bar:
+        task = bar.add_task("loading", total=None)
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, description=f"loading {name}")
+
+        if folder is not None and not folder.is_dir():
+            raise BadQuestion(f"{folder} is no folder")
+        recorded, skipped = core.load(folder, progress) if folder else core.load(progress=progress)
+    out.print(f"{recorded} events recorded, {skipped} were there already")
+
+
+@app.command()
+def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+          port: Annotated[int, typer.Option(envvar="PORT", help="port to listen on")] = 8000) -> None:
+    """Serve over HTTP until interrupted."""
+    import uvicorn
+
+    from api.http import create_app
+
+    with opened() as core:
+        out.print(f"serving on http://{host}:{port} (interactive documentation at /docs)", highlight=False, soft_wrap=True)
+        uvicorn.run(create_app(core), host=host, port=port, log_level="warning")
+
+
+@app.command()
+def state(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt = None,
+          family: Annotated[str | None, typer.Option(help="only this family's list, for instance agreements")] = None,
+          as_json: Json = False) -> None:
+    """What stood between Washington and Tehran on a day."""
+    with opened() as core:
+        asked = _asked(core, as_of, known_at, recorded_at)
+        body = core.answers.facts(asked, family, {}, 10**6).body if family else core.answers.state(asked)
+        _print_json(body) if as_json else tables.state(out, json.loads(body), family)
+
+
+@app.command()
+def diff(first: Annotated[str, typer.Argument(metavar="FROM", help="the earlier day")],
+         last: Annotated[str, typer.Argument(metavar="TO", help="the later day")],
+         from_known_at: KnownAt = None, to_known_at: KnownAt = None, from_recorded_at: RecordedAt = None, to_recorded_at: RecordedAt = None,
+         as_json: Json = False) -> None:
+    """What changed between two days: corrected in the record, learned since, changed in the world."""
+    with opened() as core:
+        body = core.answers.diff(first, last, from_known_at, to_known_at, from_recorded_at, to_recorded_at)
+        _print_json(body) if as_json else tables.diff(out, json.loads(body))
+
+
+@app.command()
+def timeline(first: Annotated[str, typer.Argument(metavar="FROM", help="first day")],
+             last: Annotated[str, typer.Argument(metavar="TO", help="last day")],
+             known_at: KnownAt = None, recorded_at: RecordedAt = None,
+             family: Annotated[str | None, typer.Option(help="only this family")] = None, as_json: Json = False) -> None:
+    """Events in the order in which they held."""
+    with opened() as core:
+        page = core.answers.timeline(_asked(core, last, known_at, recorded_at), first, last, 10**6, 0, family)
+        _print_json(page.body) if as_json else tables.timeline(out, json.loads(page.body))
+
+
+@app.command()
+def why(what: Annotated[str, typer.Argument(help="an event id (agreement:jcpoa@3), a subject, or words of its name")],
+        as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt = None, as_json: Json = False) -> None:
+    """Why we say so: the events behind a subject's facts, and their sources."""
+    with opened() as core:
+        asked = _asked(core, as_of, known_at, recorded_at)
+        if "@" in what:
+            body = core.answers.event(asked, what)
+            _print_json(body) if as_json else tables.event(out, json.loads(body))
+            return
+        subject = what if ":" in what else _only_subject(core, asked, what)
+        facts = json.loads(core.answers.subject(asked, subject))
+        history = json.loads(core.answers.history(asked, subject))
+        if as_json:
+            _print_json(json.dumps({**facts, "events": history["items"]}).encode())
+        else:
+            tables.why(out, facts, history["items"])
+
+
+def _only_subject(core: Tarikh, asked: Resolved, words: str) -> str:
+    found = json.loads(core.answers.subjects(asked, None, words, 20).body)["items"]
+    if not found:
+        raise NotFound(f"no subject has {words!r} in its name on this basis")
+    if len(found) > 1:
+        names = "\n  ".join(f"{item['subject']}  {', '.join(item['names'][:1])}" for item in found)
+        raise NotFound(f"{words!r} fits several subjects, name one:\n  {names}")
+    return str(found[0]["subject"])
+
+
+def _read_events(path: str) -> Any:
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        if path.endswith((".jsonl", ".ndjson")):
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return json.loads(text)
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path}: no JSON to read: {error}") from None
+
+
+@app.command()
+def record(path: Annotated[str, typer.Argument(help="a JSON file (one event, a list, or {\"events\": [...]}), .jsonl, or - for standard input")],
+           as_json: Json = False) -> None:
+    """Record events: all of the file or nothing."""
+    with opened() as core:
+        outcome = core.writer.record(core.events_from(_read_events(path)))
+        if as_json:
+            _print_json(json.dumps({"ids": outcome.ids, "recorded": outcome.recorded, "skipped": outcome.skipped,
+                                    "position": outcome.position}).encode())
+        else:
+            out.print(f"{outcome.recorded} recorded, {outcome.skipped} were there already")
+            for id_ in outcome.ids:
+                out.print(f"  {id_}", highlight=False)
+
+
+@app.command()
+def replay(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt = None,
+           without: Annotated[list[str] | None, typer.Option(help="id of an event to leave out; may be given again")] = None,
+           add: Annotated[str | None, typer.Option(help="file of events to add, as `record` reads it")] = None, as_json: Json = False) -> None:
+    """Replay the log with events left out or added, and print what that changes. Nothing is stored."""
+    with opened() as core:
+        events = core.events_from(_read_events(add)) if add else []
+        body = core.answers.what_if(_asked(core, as_of, known_at, recorded_at), without or [], events)
+        _print_json(body) if as_json else tables.replay(out, json.loads(body))
+
+
+@app.command()
+def rebuild() -> None:
+    """Write all facts anew from the log, beside the old ones, and swap at the end."""
+    with opened() as core, _bar() as bar:
+        task = bar.add_task("rebuilding", total=core.reader.count())
+        rows = core.rebuild(lambda n: bar.advance(task, n))
+    out.print(f"{rows} rows written")
+
+
+@app.command()
+def verify() -> None:
+    """Check the log, and compare every fact with the fold of its events. Exit code 1 where anything differs."""
+    with opened() as core, _bar() as bar:
+        task = bar.add_task("verifying", total=core.reader.count())
+        verdict = core.verify(lambda n: bar.advance(task, n))
+    for fault in verdict.faults:
+        err.print(f"tarikh: {fault}", style="red", highlight=False, soft_wrap=True)
+    if verdict.faults:
+        raise typer.Exit(1)
+    out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole and all {verdict.rows} rows are those of the fold")
+
+
+def main() -> None:
+    """The `tarikh` command."""
+    app()
