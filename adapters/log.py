@@ -104,7 +104,7 @@ class LogAggregateRecorder(AggregateRecorder):
         last = connection.execute(sa.select(log.c.position, log.c.recorded_at).order_by(log.c.position.desc()).limit(1)).first()
         base, before = (last[0], last[1]) if last else (0, 0)
         batch, recorded_at = base + len(stored_events), max(self.clock(), before + 1)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"position": base + i, "batch": batch, "recorded_at": recorded_at, "originator_id": _uuid(s.originator_id),
              "originator_version": s.originator_version, "topic": s.topic, "state": s.state}
             for i, s in enumerate(stored_events, 1)
@@ -147,7 +147,8 @@ class LogRecorder(LogAggregateRecorder, ApplicationRecorder):
 
     def max_notification_id(self) -> int | None:
         with self.database.transaction() as connection:
-            return connection.scalar(sa.select(sa.func.max(log.c.position)))
+            last: int | None = connection.scalar(sa.select(sa.func.max(log.c.position)))
+        return last
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         return LogSubscription(self, gt=gt, topics=topics)
@@ -230,11 +231,12 @@ class LogProcessRecorder(LogTrackingRecorder, LogRecorder, ProcessRecorder):
     def __init__(self, database: Database, clock: Callable[[], int] | None = None) -> None:
         LogRecorder.__init__(self, database, clock)
 
-    def _insert(self, connection: sa.Connection, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None,
-                **kwargs: Any) -> list[int]:
-        if tracking is not None:
-            _track(connection, tracking)
-        return super()._insert(connection, stored_events, **kwargs)
+    def _insert(
+        self, connection: sa.Connection, stored_events: Sequence[StoredEvent], facts: InTransaction | None = None, **kwargs: Any
+    ) -> list[int]:
+        if kwargs.get("tracking") is not None:
+            _track(connection, kwargs["tracking"])
+        return super()._insert(connection, stored_events, facts)
 
 
 class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
@@ -244,7 +246,7 @@ class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
         super().__init__(env)
         self.database = Database(str(self.env.get("TARIKH_DATABASE_URL", "sqlite:///tarikh.sqlite")))
 
-    def mapper(self, *_: Any, **__: Any) -> CatalogueMapper:
+    def mapper(self, *_: Any, **__: Any) -> Any:
         return CatalogueMapper(CATALOGUE)
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
@@ -276,5 +278,5 @@ class Log(Application[UUID]):
     def append(self, events: Iterable[tuple[Event, int]], in_transaction: InTransaction) -> list[int]:
         """Appends (event, version) pairs as one batch; an event whose version is taken raises IntegrityError."""
         envelopes = [Recorded(stream_id(event.subject), version, event) for event, version in events]
-        recordings = self.save(*envelopes, facts=in_transaction)  # type: ignore[arg-type]
+        recordings = self.save(*envelopes, facts=in_transaction)
         return [recording.notification.id for recording in recordings]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from domain.calendar import FIRST_DAY, FOREVER
-from domain.event import Amended, Event, Logged, Payload, Retracted
+from domain.event import Amended, Event, Logged, Retracted
 from domain.family import Attributes, Fact, Family, State, Step, end_term
 
 SCHEDULED = "scheduled"
@@ -27,7 +27,7 @@ class Record(NamedTuple):
     hi: int
     until: int | None
     order: int
-    data: Payload | None  # what it says; None for a retraction
+    data: Any  # the payload that it says; None for a retraction
     shared: Attributes
     root: int  # version of the original event at the bottom of the chain of targets; its own for an original
     target: int | None  # version that a correction corrects
@@ -55,7 +55,7 @@ def _record(family: Family[Any], item: Logged, earlier: dict[str, Record]) -> Re
             return None
     lo, hi = (FIRST_DAY, FIRST_DAY) if family.recorded_alone else event.span
     return Record(
-        item.version, item.batch, 0 if family.recorded_alone else event.known_day, lo, hi, event.until_day, event.order,
+        item.version, item.batch, FIRST_DAY if family.recorded_alone else event.known_day, lo, hi, event.until_day, event.order,
         None if isinstance(data, Retracted) else data.data if isinstance(data, Amended) else data,
         _shared(event), target.root if target else item.version, target.version if target else None, isinstance(data, Retracted),
     )
@@ -110,9 +110,9 @@ def timelines(family: Family[Any], stream: Sequence[Record], known_at: int, posi
             by_root[record.root].append(record)
     scopes: dict[str, list[Step[Any]]] = defaultdict(list)
     for root, versions in by_root.items():
-        record = standing(versions)
-        if record is not None:
-            scopes[family.scope(record.data)] += steps_of(record, roots[root])
+        said = standing(versions)
+        if said is not None:
+            scopes[family.scope(said.data)] += steps_of(said, roots[root])
     return {scope: sort_steps(steps) for scope, steps in scopes.items()}
 
 

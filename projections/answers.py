@@ -141,11 +141,11 @@ class Answers:
         """`{"basis", "subject", "version", "facts", "past"}`: what holds on the day, and what held before it."""
         self._heard_of(asked.basis, subject)
         visible = self._visible(asked.basis, subject)
-        head = {"basis": asked.basis.echo(), "subject": subject, "family": subject.partition(":")[0],
-                "version": max(item.version for item in visible)}
+        family = subject.partition(":")[0]
+        head = {"basis": asked.basis.echo(), "subject": subject, "family": family, "version": max(item.version for item in visible)}
         facts, past = self.store.of_subject(asked.basis, subject), self.store.past_of_subject(asked.basis, subject)
         told = [item for item in past if item.status != "scheduled"]
-        tail = {"history": f"/v1/subjects/{subject}/history", "coverage": coverage(self.store, asked.basis, head["family"])}
+        tail = {"history": f"/v1/subjects/{subject}/history", "coverage": coverage(self.store, asked.basis, family)}
         return dumps(head)[:-1] + b',"facts":' + join(facts) + b',"past":' + join(told) + b"," + dumps(tail)[1:]
 
     def history(self, asked: Resolved, subject: str) -> bytes:

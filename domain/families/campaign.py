@@ -89,7 +89,7 @@ FAMILY = Family[CampaignEvent](
     name="campaign",
     plural="campaigns",
     title="Pressure campaigns",
-    subjects="a campaign (`campaign:maximum-pressure-1`)",
+    subjects="a campaign (`campaign:maximum-pressure-2018`)",
     events=(Launched, ObjectiveDeclared, Intensified, Eased, CampaignEnded),
     kinds=(
         Kind("campaign", "campaign", "the campaign itself", {"active": "under way"}),

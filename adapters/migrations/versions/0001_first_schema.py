@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,11 +16,11 @@ OPEN = 2**63 - 1
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _column(name: str, type_: sa.types.TypeEngine[object], nullable: bool = False) -> sa.Column[object]:
+def _column(name: str, type_: sa.types.TypeEngine[Any], nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, type_, nullable=nullable)
 
 
-def _key() -> sa.Column[object]:
+def _key() -> sa.Column[Any]:
     return sa.Column("id", BIG, primary_key=True, autoincrement=True)
 
 
@@ -56,7 +58,7 @@ def upgrade() -> None:
         _postgresql()
 
 
-def _table(name: str, *columns: tuple[str, sa.types.TypeEngine[object] | None]) -> None:
+def _table(name: str, *columns: tuple[str, sa.types.TypeEngine[Any] | None]) -> None:
     op.create_table(name, _key(), *(_column(n, t) if t is not None else _column(n, sa.Integer(), True) for n, t in columns))
 
 
