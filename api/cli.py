@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api import tables
-from api.wiring import PersistenceError, Settings, Tarikh
+from api.wiring import CATALOGUE, PersistenceError, Settings, Tarikh
 from domain.errors import BadQuestion, Conflict, Invalid, NotFound, Refused, TarikhError, WrongVersion
 from projections.question import Resolved
 
@@ -110,13 +110,20 @@ def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127
 
 @app.command()
 def state(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt = None,
-          family: Annotated[str | None, typer.Option(help="only this family's list, for instance agreements")] = None,
+          family: Annotated[str | None, typer.Option(help="every fact of this family's list, for instance agreements")] = None,
+          everything: Annotated[bool, typer.Option("--all", help="every fact, not one line for each subject")] = False,
           as_json: Json = False) -> None:
     """What stood between Washington and Tehran on a day."""
     with opened() as core:
         asked = _asked(core, as_of, known_at, recorded_at)
         body = core.answers.facts(asked, family, {}, 10**6).body if family else core.answers.state(asked)
-        _print_json(body) if as_json else tables.state(out, json.loads(body), family)
+        if as_json:
+            _print_json(body)
+        elif family:
+            tables.family(out, json.loads(body), family)
+        else:
+            heads = {f.plural: [kind.name for kind in f.kinds] for f in CATALOGUE.families.values() if not f.recorded_alone}
+            tables.state(out, json.loads(body), heads, everything)
 
 
 @app.command()

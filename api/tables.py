@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+GLANCE = 10  # subjects of a family that the state shows at a glance
 COLORS = {"scheduled": "yellow", "possible": "yellow"}
 
 
@@ -16,10 +18,12 @@ def _basis(out: Console, basis: dict[str, Any], title: str) -> None:
                             f"as recorded by {basis['recorded_at'][:19]}Z (position {basis['position']})"), highlight=False)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in ("since", "until"))
+def _table(*columns: str, glance: bool = False) -> Table:
+    """A table whose last column takes what room is left; at a glance every row keeps to one line."""
+    table = Table(box=None, header_style="dim", pad_edge=False, show_edge=False, expand=True)
+    for column in columns[:-1]:
+        table.add_column(column, no_wrap=glance or column in ("since", "until", "status", ""), overflow="fold")
+    table.add_column(columns[-1], ratio=1, no_wrap=glance, overflow="ellipsis" if glance else "fold")
     return table
 
 
@@ -50,28 +54,51 @@ def _coverage(out: Console, coverage: list[dict[str, Any]]) -> None:
     if stale:
         last = max(c["last_day"] for c in coverage)
         out.print(f"The record ends on {last}: this day lies {stale} days beyond it, and shows the last state known.", style="yellow")
-    for item in coverage:
-        if item["days_before"]:
-            out.print(f"{item['topic'] or item['family']}: the record begins on {item['first_day']} only.", style="yellow", highlight=False)
+    before = [f"{item['topic'] or item['family']} (from {item['first_day']})" for item in coverage if item["days_before"]]
+    if before:
+        out.print(f"The record does not reach back to this day for: {', '.join(before)}.", style="yellow", highlight=False)
 
 
-def state(out: Console, answer: dict[str, Any], family: str | None = None) -> None:
+def family(out: Console, answer: dict[str, Any], name: str) -> None:
+    """Every fact of one family."""
+    _basis(out, answer["basis"], name)
+    _facts(out, answer["items"])
+    _coverage(out, answer["coverage"])
+
+
+def state(out: Console, answer: dict[str, Any], heads: Mapping[str, Sequence[str]], everything: bool = False) -> None:
+    """The state at a glance: a line for each subject, newest first; `heads` names the leading kinds of each family."""
     _basis(out, answer["basis"], "US-Iran relations")
-    if family is not None:
-        _facts(out, answer["items"])
-    for name, facts in answer.items():
-        if name in ("basis", "relation", "coverage", "items", "total", "next") or not facts:
-            continue
+    for name, kinds in heads.items():
+        facts = answer[name]
         if name == "designations":
-            if facts["total"]:
-                out.print(f"\n[bold]designations[/bold] ({facts['total']})", highlight=False)
-                by = ", ".join(f"{k} {n}" for k, n in list(facts["by_authority"].items())[:12])
-                out.print(f"by authority: {by}", highlight=False)
-            continue
-        out.print(f"\n[bold]{name}[/bold] ({len(facts)})", highlight=False)
-        _facts(out, facts)
+            _counts(out, facts)
+        elif facts:
+            out.print(f"\n[bold]{name}[/bold] ({len(facts)} facts)", highlight=False)
+            _facts(out, facts) if everything else _glance(out, name, facts, kinds)
     out.print()
     _coverage(out, answer["coverage"])
+
+
+def _counts(out: Console, counts: dict[str, Any]) -> None:
+    if counts["total"]:
+        by = ", ".join(f"{authority} {n}" for authority, n in list(counts["by_authority"].items())[:12])
+        out.print(f"\n[bold]designations[/bold] ({counts['total']} listings)", highlight=False)
+        out.print(f"by authority: {by}  (tarikh state --family designations)", highlight=False)
+
+
+def _glance(out: Console, name: str, facts: list[dict[str, Any]], kinds: Sequence[str]) -> None:
+    by_subject: dict[str, list[dict[str, Any]]] = {}
+    for fact in facts:
+        by_subject.setdefault(fact["subject"], []).append(fact)
+    heads = [min(group, key=lambda f: kinds.index(f["kind"])) for group in by_subject.values()]
+    heads.sort(key=lambda fact: (fact["since"] or "").lstrip("["), reverse=True)
+    table = _table("subject", "status", "since", "until", "what", glance=True)
+    for fact in heads[:GLANCE]:
+        table.add_row(fact["subject"].partition(":")[2], _status(fact), fact["since"], fact["until"] or "", _what(fact))
+    out.print(table)
+    if len(heads) > GLANCE:
+        out.print(f"... and {len(heads) - GLANCE} earlier ones (tarikh state --family {name})", style="dim", highlight=False)
 
 
 def diff(out: Console, answer: dict[str, Any]) -> None:

@@ -68,5 +68,6 @@ FAMILY = Family[CoverageEvent](
     ),
     evolve=evolve,
     scope=scope,
+    concerns=lambda _: False,  # it is told beside the facts, not among them
     recorded_alone=True,
 )
