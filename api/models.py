@@ -49,6 +49,7 @@ class FactShape(BaseModel):
 
 class CountsShape(BaseModel):
     total: int
+    groups: int = Field(description="actions that named many parties, which are not counted in the rest")
     by_list: dict[str, int]
     by_program: dict[str, int]
     by_authority: dict[str, int]

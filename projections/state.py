@@ -37,22 +37,25 @@ def join(items: Iterable[Found]) -> bytes:
 
 
 def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, Any]:
-    """Listings in force by list, program and authority, and where to find them."""
+    """Listings in force by list, program and authority, and where to find them; actions that named many are counted apart."""
     by_list: Counter[str] = Counter()
     by_program: Counter[str] = Counter()
     by_authority: Counter[str] = Counter()
-    total = 0
+    total = groups = 0
     for item in designations:
         if item.status == SCHEDULED or item.kind != "listing":
             continue
         attributes = json.loads(item.body)["attributes"]
+        if attributes["type"] == "group":  # an action that named many: its members may be entries of their own
+            groups += 1
+            continue
         total += 1
         by_list[attributes["list"]] += 1
         by_program.update(attributes.get("programs", ()))
         by_authority.update(attributes.get("authorities", ()))
     echo = basis.echo()
     query = "&".join(f"{name}={echo[name]}" for name in ("as_of", "known_at", "recorded_at"))
-    return {"total": total, "by_list": _ordered(by_list), "by_program": _ordered(by_program), "by_authority": _ordered(by_authority),
+    return {"total": total, "groups": groups, "by_list": _ordered(by_list), "by_program": _ordered(by_program), "by_authority": _ordered(by_authority),
             "href": f"{path}?kind=listing&status=listed&{query}"}
 
 

@@ -11,7 +11,7 @@ from domain.family import Fact, Family, Kind, State, Step, drop, merge, put, slu
 
 
 class _Entry(Payload):
-    list: Slug = Field(description="OFAC-SDN, OFAC-NONSDN, FTO, UN, EU, UK, IRN", examples=["OFAC-SDN"])
+    list: Slug = Field(description="OFAC-SDN, OFAC-NONSDN, FTO, UN, EU, UK, IRN; BY-ORDER where an order names the party and no list does", examples=["OFAC-SDN"])
     entry_number: Text | None = Field(None, description="the list's own number of the entry")
     name: Text
     type: Slug = Field(description="individual, entity, vessel, aircraft, or group where one action named many")
