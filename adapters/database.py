@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,16 +31,22 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.appended = Condition()  # notified after each append of this process
-        self.engine = sa.create_engine(url)
-        self.sqlite = self.engine.dialect.name == "sqlite"
-        if self.sqlite:
-            if path := self.engine.url.database:
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-            sa.event.listen(self.engine, "connect", _on_connect)
-            sa.event.listen(self.engine, "begin", _on_begin)
-            with self.engine.connect() as connection:
-                raw: Any = connection.connection.driver_connection
-                raw.execute("PRAGMA journal_mode=WAL")
+        try:
+            self.engine = sa.create_engine(url)
+            self.sqlite = self.engine.dialect.name == "sqlite"
+            if self.sqlite:
+                self._open_file()
+        except (exc.SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
+            raise es.InterfaceError(f"the database of TARIKH_DATABASE_URL cannot be used: {error}") from None
+
+    def _open_file(self) -> None:
+        if path := self.engine.url.database:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        sa.event.listen(self.engine, "connect", _on_connect)
+        sa.event.listen(self.engine, "begin", _on_begin)
+        with self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("PRAGMA journal_mode=WAL")
 
     @contextmanager
     def transaction(self, write: bool = False) -> Iterator[sa.Connection]:

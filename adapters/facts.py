@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,19 +49,21 @@ def current_generation(connection: sa.Connection) -> int:
     return connection.scalar(sa.select(projection.c.generation).where(projection.c.name == FACTS)) or 0
 
 
-def update_subject(connection: sa.Connection, subject: str, rows: Rows, batch: int, generation: int | None = None) -> None:
-    """Closes the subject's rows that no longer hold at this batch, and opens those that are new."""
-    generation = current_generation(connection) if generation is None else generation
-    wanted: set[AnyRow] = {*rows.facts, *rows.marks, *rows.names}
+def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], batch: int, new: Container[str] = ()) -> None:
+    """Closes the rows of these subjects that no longer hold at this batch, and opens those that do; `new` ones have none yet."""
+    generation = current_generation(connection)
     for cls, table in _TABLES.items():
-        held = {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
-        gone = [id_ for row, id_ in held.items() if row not in wanted]
-        if gone:
-            connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch),
-                               [{"gone": id_} for id_ in gone])
-        new = [_values(row, generation, batch, OPEN) for row in wanted if isinstance(row, cls) and row not in held]
-        if new:
-            connection.execute(table.insert(), new)
+        closed: list[dict[str, int]] = []
+        opened: list[dict[str, Any]] = []
+        for subject, rows in subjects.items():
+            wanted: frozenset[Any] = {FactRow: rows.facts, MarkRow: rows.marks, NameRow: rows.names}[cls]
+            held = {} if subject in new else {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
+            closed += [{"gone": id_} for row, id_ in held.items() if row not in wanted]
+            opened += [_values(row, generation, batch, OPEN) for row in wanted if row not in held]
+        if closed:
+            connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch), closed)
+        if opened:
+            connection.execute(table.insert(), opened)
 
 
 def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, generation: int, subject: str) -> Iterator[tuple[int, AnyRow]]:
@@ -70,15 +74,32 @@ def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, gener
         yield row[0], cls(*row[1:])
 
 
-def subject_spans(connection: sa.Connection, generation: int, subject: str) -> list[Span]:
-    """Every row of a subject, closed ones included: what `verify` compares with the fold."""
-    out = []
-    for cls, table in _TABLES.items():
-        columns = [table.c[c] for c in cls._fields]
-        query = sa.select(*columns, table.c.opened, table.c.closed).where(
-            table.c.generation == generation, table.c.subject == subject)
-        out += [Span(cls(*row[:-2]), row[-2], row[-1]) for row in connection.execute(query)]
+def stored_rows(connection: sa.Connection, generation: int, subject: str) -> Counter[tuple[Any, ...]]:
+    """Every row of a subject, closed ones included, with every column but its id."""
+    out: Counter[tuple[Any, ...]] = Counter()
+    for table in _TABLES.values():
+        query = sa.select(*_columns(table)).where(table.c.generation == generation, table.c.subject == subject)
+        out.update((table.name, *row) for row in connection.execute(query))
     return out
+
+
+def rows_to_store(spans: Iterable[Span], generation: int) -> Counter[tuple[Any, ...]]:
+    """What `stored_rows` gives where these spans, and nothing else, are stored."""
+    out: Counter[tuple[Any, ...]] = Counter()
+    for span in spans:
+        table, values = _TABLES[type(span.row)], _values(span.row, generation, span.opened, span.closed)
+        out[table.name, *(values[column.name] for column in _columns(table))] += 1
+    return out
+
+
+def _columns(table: sa.Table) -> list[sa.Column[Any]]:
+    return [column for column in table.c if column.name != "id"]
+
+
+def stored_subjects(connection: sa.Connection, generation: int) -> set[str]:
+    """The subjects of which there is any row."""
+    return {subject for table in _TABLES.values()
+            for subject in connection.scalars(sa.select(table.c.subject).where(table.c.generation == generation).distinct())}
 
 
 def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[str] | None = None) -> None:
@@ -121,6 +142,12 @@ class FactStore:
     def of_subject(self, basis: Basis, subject: str) -> list[Found]:
         """The facts of one subject on a basis."""
         return self._held(basis, fact.c.subject == subject, fact.c.valid_from <= basis.as_of, fact.c.valid_to > basis.as_of)
+
+    def subjects_of_entry(self, basis: Basis, entries: str, number: str) -> list[str]:
+        """The subjects that are, or were, this entry of a list, as known on the basis."""
+        mark = f'"entry_number":{json.dumps(number, ensure_ascii=False)}'.encode()
+        found = self._held(basis, fact.c.family == "designation", fact.c.key == f"listing:{entries}")
+        return sorted({item.subject for item in found if mark in item.body})
 
     def past_of_subject(self, basis: Basis, subject: str) -> list[Found]:
         """Facts of one subject that ended before the basis's day."""

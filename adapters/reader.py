@@ -30,6 +30,18 @@ def read_stream(connection: sa.Connection, subject: str, catalogue: Catalogue = 
     return [_logged(row, catalogue) for row in connection.execute(query)]
 
 
+def read_some(connection: sa.Connection, subjects: Sequence[str], catalogue: Catalogue = CATALOGUE) -> dict[str, list[Logged]]:
+    """The streams of several subjects, empty ones included."""
+    out: dict[str, list[Logged]] = {subject: [] for subject in subjects}
+    ids = {stream_id(subject): subject for subject in subjects}
+    wanted = list(ids)
+    for i in range(0, len(wanted), _CHUNK):
+        query = sa.select(log.c.originator_id, *_COLUMNS).where(log.c.originator_id.in_(wanted[i : i + _CHUNK]))
+        for row in connection.execute(query.order_by(log.c.originator_id, log.c.originator_version)):
+            out[ids[row[0]]].append(_logged(row[1:], catalogue))
+    return out
+
+
 def read_streams(connection: sa.Connection, upto: int, after: int = 0, catalogue: Catalogue = CATALOGUE) -> Iterator[list[Logged]]:
     """Every stream with an event in (after, upto], whole up to `upto`, one at a time in bounded memory."""
     query = sa.select(log.c.originator_id, *_COLUMNS).where(log.c.position <= upto)

@@ -8,7 +8,17 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from adapters.database import Database
-from adapters.facts import FACTS, VERSION, current_generation, delete_rows, flip, insert_spans, subject_spans
+from adapters.facts import (
+    FACTS,
+    VERSION,
+    current_generation,
+    delete_rows,
+    flip,
+    insert_spans,
+    rows_to_store,
+    stored_rows,
+    stored_subjects,
+)
 from adapters.reader import read_streams
 from adapters.schema import fact, log, projection
 from domain.catalogue import CATALOGUE, Catalogue
@@ -32,7 +42,7 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     with database.transaction(write=True) as connection:
         old = current_generation(connection)
         stale = connection.scalars(sa.select(fact.c.generation).where(fact.c.generation != old).distinct()).all()
-        for generation in stale:
+        for generation in {*stale, old + 1}:
             delete_rows(connection, generation)
     new, rows = old + 1, 0
     with database.transaction() as reading:
@@ -89,15 +99,15 @@ def verify(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progr
         for stream in read_streams(connection, last, catalogue=catalogue):
             subject = stream[0].event.subject
             seen.add(subject)
-            held, wanted = set(subject_spans(connection, generation, subject)), set(spans_of(stream, catalogue))
-            events, subjects, rows = events + len(stream), subjects + 1, rows + len(held)
+            held, wanted = stored_rows(connection, generation, subject), rows_to_store(spans_of(stream, catalogue), generation)
+            events, subjects, rows = events + len(stream), subjects + 1, rows + held.total()
             if held != wanted:
-                faults.append(f"{subject}: {len(held - wanted)} rows that the fold does not give, {len(wanted - held)} missing: rebuild")
+                faults.append(f"{subject}: {(held - wanted).total()} rows that the fold does not give, "
+                              f"{(wanted - held).total()} missing: rebuild")
             if [item.version for item in stream] != list(range(1, len(stream) + 1)):
                 faults.append(f"{subject}: versions are not 1..{len(stream)}")
             progress(len(stream))
-        stored = set(connection.scalars(sa.select(fact.c.subject).where(fact.c.generation == generation).distinct()))
-        faults += [f"{subject}: facts without events: rebuild" for subject in sorted(stored - seen)]
+        faults += [f"{subject}: facts without events: rebuild" for subject in sorted(stored_subjects(connection, generation) - seen)]
         version = connection.scalar(sa.select(projection.c.version).where(projection.c.name == FACTS))
         if version not in (None, VERSION):
             faults.append(f"facts are of projection version {version}, the code is at {VERSION}: rebuild")

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from eventsourcing.persistence import IntegrityError
 
-from adapters.facts import update_subject
+from adapters.facts import update_subjects
 from adapters.log import Log
-from adapters.reader import read_stream
+from adapters.reader import read_some
 from adapters.schema import idempotency
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.decide import judge, new_events
@@ -100,9 +100,9 @@ class Writer:
 
         def in_transaction(connection: sa.Connection, batch: int, recorded_at: int) -> None:
             grown = _grow(streams, fresh, batch, recorded_at)
-            for subject in dict.fromkeys(event.subject for event, _ in fresh):
-                rows = rows_of(self.catalogue.family(subject), subject, grown[subject], RELATION)
-                update_subject(connection, subject, rows, batch)
+            changed = dict.fromkeys(event.subject for event, _ in fresh)
+            rows = {s: rows_of(self.catalogue.family(s), s, grown[s], RELATION) for s in changed}
+            update_subjects(connection, rows, batch, new={s for s in changed if not streams[s]})
             outcome.append(_outcome(events, fresh, grown, batch, recorded_at))
             if once is not None:
                 _keep(connection, once, outcome[0], recorded_at)
@@ -115,7 +115,7 @@ class Writer:
 
     def _streams(self, subjects: Mapping[str, Any]) -> dict[str, list[Logged]]:
         with self.log.database.transaction() as connection:
-            return {subject: read_stream(connection, subject, self.catalogue) for subject in subjects}
+            return read_some(connection, list(subjects), self.catalogue)
 
 
 def _grow(streams: Mapping[str, list[Logged]], fresh: Sequence[tuple[Event, int]], batch: int, recorded_at: int) -> dict[str, list[Logged]]:

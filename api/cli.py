@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api import tables
-from api.wiring import CATALOGUE, PersistenceError, Settings, Tarikh
+from api.wiring import CATALOGUE, LISTS, Columns, Damaged, PersistenceError, Settings, Tarikh, Unreachable
 from domain.errors import BadQuestion, Conflict, Invalid, NotFound, Refused, TarikhError, WrongVersion
+from domain.family import slug
 from projections.question import Resolved
 
 HELP = """The point-in-time record of US-Iran policy.
@@ -27,12 +28,12 @@ Settings: TARIKH_DATABASE_URL (default sqlite:///tarikh.sqlite), TARIKH_API_KEY 
 TARIKH_REQUIRE_VERSION=1 (writes over HTTP must name the version they saw), TARIKH_BODY_LIMIT (bytes, default 5242880).
 
 Exit codes: 0 done, 1 a fault was found (verify) or the database does not answer, 2 wrong usage or a malformed question,
-3 not there on this basis, 4 refused by the record (impossible timeline, conflict, wrong version).
+3 not there on this basis, 4 refused by the record (impossible timeline, conflict, wrong version), 5 an import file is damaged or not there.
 """
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-out = Console()
-err = Console(stderr=True)
-EXIT: dict[type[TarikhError], int] = {BadQuestion: 2, Invalid: 2, NotFound: 3, Refused: 4, Conflict: 4, WrongVersion: 4}
+out = Console(markup=False, emoji=False)  # what is printed is data: agreement:b: is no emoji, [sic] no markup
+err = Console(stderr=True, markup=False, emoji=False)
+EXIT: dict[type[TarikhError], int] = {BadQuestion: 2, Invalid: 2, NotFound: 3, Refused: 4, Conflict: 4, WrongVersion: 4, Damaged: 5, Unreachable: 5}
 
 AsOf = Annotated[str | None, typer.Option(help="the day in the world, YYYY-MM-DD (default: today)")]
 KnownAt = Annotated[str | None, typer.Option(help="as known at the end of this day (default: all that is known)")]
@@ -97,7 +98,7 @@ def load(folder: Annotated[Path | None, typer.Argument(help="a folder of record 
 
 @app.command()
 def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-          port: Annotated[int, typer.Option(envvar="PORT", help="port to listen on")] = 8000) -> None:
+          port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="port to listen on")] = 8000) -> None:
     """Serve over HTTP until interrupted."""
     import uvicorn
 
@@ -202,6 +203,53 @@ def record(path: Annotated[str, typer.Argument(help="a JSON file (one event, a l
                 out.print(f"  {id_}", highlight=False)
 
 
+@app.command(name="import")
+def import_(
+    kind: Annotated[str, typer.Argument(help="ofac-sdn, ofac-nonsdn, un, eu, uk, executive-orders or indicator")],
+    paths: Annotated[list[str], typer.Argument(help="files, folders, tar or zip archives, or addresses")],
+    published: Annotated[str | None, typer.Option(help="day of publication, where neither names nor contents tell it")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="record the whole list, not only what concerns Iran")] = False,
+    force: Annotated[bool, typer.Option(help="record a snapshot even if it would delist a great part of the list")] = False,
+    cache: Annotated[Path | None, typer.Option(help="file that keeps ETag and date of addresses, so that nothing is fetched twice")] = None,
+    subject: Annotated[str | None, typer.Option(help="indicator: its subject, for instance indicator:rial-open-market-rate")] = None,
+    name: Annotated[str | None, typer.Option(help="indicator: what is measured")] = None,
+    unit: Annotated[str | None, typer.Option(help="indicator: its unit")] = None,
+    publisher: Annotated[str | None, typer.Option(help="indicator: who publishes it, in words")] = None,
+    vintage: Annotated[str | None, typer.Option(help="indicator: edition of the publication")] = None,
+    known: Annotated[str | None, typer.Option(help="indicator: day on which the figures were public")] = None,
+    date_column: Annotated[str, typer.Option(help="indicator: heading of the days or periods")] = "date",
+    value_column: Annotated[str, typer.Option(help="indicator: heading of the values")] = "value",
+    known_column: Annotated[str | None, typer.Option(help="indicator: heading of the days on which each was public")] = None,
+    as_json: Json = False,
+) -> None:
+    """Import sanctions lists snapshot by snapshot, executive orders, or a measured series."""
+    with opened() as core, _bar() as bar:
+        task = bar.add_task(kind, total=None)
+        if kind in LISTS:
+            summary = core.import_list(kind, paths, published, everything, force, cache,
+                                       lambda text, _: bar.update(task, advance=1, description=text))
+        elif kind == "executive-orders":
+            summary = core.import_orders(_one(paths, Path.is_dir, "a folder of orders"))
+        elif kind == "indicator":
+            about = {"subject": subject, "name": name, "unit": unit, "publisher_name": publisher, "vintage": vintage}
+            if missing := [option.removesuffix("_name") for option, value in about.items() if not value]:
+                raise BadQuestion(f"import indicator needs --{missing[0]}")
+            summary = core.import_indicator(_one(paths, Path.is_file, "a CSV file"), **about, publisher=slug(str(publisher)), known=known,
+                                            columns=Columns(date_column, value_column, known_column))
+        else:
+            raise BadQuestion(f"{kind!r} is not one of {', '.join([*LISTS, 'executive-orders', 'indicator'])}")
+    if as_json:
+        _print_json(json.dumps(summary.told()).encode())
+    else:
+        tables.summary(out, summary.of, summary.told())
+
+
+def _one(paths: list[str], right: Callable[[Path], bool], what: str) -> Path:
+    if len(paths) != 1 or not right(Path(paths[0])):
+        raise BadQuestion(f"give {what}")
+    return Path(paths[0])
+
+
 @app.command()
 def replay(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt = None,
            without: Annotated[list[str] | None, typer.Option(help="id of an event to leave out; may be given again")] = None,
@@ -232,7 +280,8 @@ def verify() -> None:
         err.print(f"tarikh: {fault}", style="red", highlight=False, soft_wrap=True)
     if verdict.faults:
         raise typer.Exit(1)
-    out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole and all {verdict.rows} rows are those of the fold")
+    out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole and all {verdict.rows} rows are those of the fold",
+              soft_wrap=True)
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from domain.catalogue import CATALOGUE
 from domain.source import Source
 
 
@@ -56,24 +57,13 @@ class CountsShape(BaseModel):
     href: str
 
 
-class StateShape(BaseModel):
-    basis: BasisShape
-    relation: str
-    relations: list[FactShape]
-    offices: list[FactShape]
-    agreements: list[FactShape]
-    programs: list[FactShape]
-    designations: CountsShape
-    authorizations: list[FactShape]
-    campaigns: list[FactShape]
-    allegations: list[FactShape]
-    incidents: list[FactShape]
-    negotiations: list[FactShape]
-    pledges: list[FactShape]
-    proceedings: list[FactShape]
-    indicators: list[FactShape]
-    reports: list[FactShape]
-    coverage: list[CoverageShape]
+_LISTS: dict[str, Any] = {
+    family.plural: (CountsShape if family.plural == "designations" else list[FactShape], ...)
+    for family in CATALOGUE.families.values() if not family.recorded_alone
+}
+StateShape = create_model(
+    "StateShape", __doc__="One list of facts for each family; designations as counts.", basis=(BasisShape, ...), relation=(str, ...),
+    coverage=(list[CoverageShape], ...), **_LISTS)
 
 
 class FactsShape(BaseModel):
@@ -158,6 +148,27 @@ class HistoryShape(BaseModel):
     items: list[EventShape]
 
 
+class ListsShape(BaseModel):
+    basis: BasisShape
+    lists: dict[str, list[dict[str, Any]]] = Field(description="per list, its snapshots in order of day")
+
+
+class SideShape(BaseModel):
+    snapshot: str
+    on_it: bool
+
+
+class OnListShape(BaseModel):
+    basis: BasisShape
+    list: str
+    entry_number: str
+    subjects: Any = Field(description="the subjects that are, or were, this entry")
+    answer: str = Field(description="yes, no or not_known")
+    before: SideShape | None = Field(description="the last snapshot up to the day")
+    after: SideShape | None = Field(description="the first snapshot after the day")
+    facts: Any
+
+
 class SeriesShape(BaseModel):
     basis: BasisShape
     series: str
@@ -167,9 +178,9 @@ class SeriesShape(BaseModel):
     coverage: list[CoverageShape]
 
 
-class WhatIfShape(StateShape):
-    diff: list[ChangeShape]
-    notes: list[str] = Field(description="what `decide` would say to the timeline as supposed")
+WhatIfShape = create_model(
+    "WhatIfShape", __base__=StateShape, diff=(list[ChangeShape], ...),
+    notes=(list[str], Field(description="what `decide` would say to the timeline as supposed")))
 
 
 class RecordedShape(BaseModel):

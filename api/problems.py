@@ -26,14 +26,14 @@ STATUS: dict[type[TarikhError], tuple[int, str]] = {
 }
 MEDIA_TYPE = "application/problem+json"
 
-
-_HINTS = {413: "send fewer events at a time"}
+UNREADABLE = "There was an error parsing the body"  # FastAPI's words for what is not UTF-8, too deep, or out of range
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """An RFC 9457 problem document."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    return Response(json.dumps(body, ensure_ascii=False), status, headers=headers, media_type=MEDIA_TYPE)
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")  # a lone surrogate is told as it was sent
+    return Response(text, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _ours(_: Request, error: Exception) -> Response:
@@ -45,15 +45,21 @@ def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     parts = []
     for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"] if part not in ("query", "path", "header", "body"))
-        parts.append(f"{where}: {item['msg']}" if where else str(item["msg"]))
+        if item["type"] == "json_invalid":
+            return problem(400, "The request is malformed", f"the body is no JSON: {item['ctx']['error']} at character {item['loc'][-1]}")
+        if item["loc"][0] == "path":
+            return problem(404, "Not there", f"there is no such {item['loc'][1]}: {item['msg']}")
+        where = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
+        parts.append(f"{where}: {item['msg']}")
     return problem(400, "The request is malformed", "; ".join(parts[:5]))
 
 
 def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
-    detail = error.detail if error.detail != title else f"{title}: {_HINTS.get(error.status_code, '/docs lists what can be asked')}"
+    detail = f"{title}: /docs lists what can be asked" if error.detail == title else error.detail
+    if detail == UNREADABLE:
+        detail = "the body is no JSON in UTF-8, is nested too deep or has a number out of range"
     return problem(error.status_code, title, detail, dict(error.headers or {}))
 
 

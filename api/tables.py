@@ -50,10 +50,14 @@ def _facts(out: Console, facts: list[dict[str, Any]]) -> None:
 
 
 def _coverage(out: Console, coverage: list[dict[str, Any]]) -> None:
-    stale = max((c["days_stale"] for c in coverage if c["topic"] is None), default=0)
-    if stale:
-        last = max(c["last_day"] for c in coverage)
-        out.print(f"The record ends on {last}: this day lies {stale} days beyond it, and shows the last state known.", style="yellow")
+    ends = [item for item in coverage if item["topic"] is None and item["days_stale"]]
+    last = max(coverage, key=lambda item: str(item["last_day"]), default=None)
+    if last and last["days_stale"]:
+        out.print(f"The record ends on {last['last_day']}: this day lies {last['days_stale']} days beyond it, and shows the last state known.",
+                  style="yellow", highlight=False)
+    elif ends:
+        said = ", ".join(f"{item['family']} (to {item['last_day']})" for item in ends)
+        out.print(f"The record has ended by this day for: {said}. What it shows of them is their last state known.", style="yellow", highlight=False)
     before = [f"{item['topic'] or item['family']} (from {item['first_day']})" for item in coverage if item["days_before"]]
     if before:
         out.print(f"The record does not reach back to this day for: {', '.join(before)}.", style="yellow", highlight=False)
@@ -74,7 +78,7 @@ def state(out: Console, answer: dict[str, Any], heads: Mapping[str, Sequence[str
         if name == "designations":
             _counts(out, facts)
         elif facts:
-            out.print(f"\n[bold]{name}[/bold] ({len(facts)} facts)", highlight=False)
+            out.print(f"\n[bold]{name}[/bold] ({len(facts)} fact{'s' * (len(facts) != 1)})", highlight=False, markup=True)
             _facts(out, facts) if everything else _glance(out, name, facts, kinds)
     out.print()
     _coverage(out, answer["coverage"])
@@ -83,7 +87,7 @@ def state(out: Console, answer: dict[str, Any], heads: Mapping[str, Sequence[str
 def _counts(out: Console, counts: dict[str, Any]) -> None:
     if counts["total"]:
         by = ", ".join(f"{authority} {n}" for authority, n in list(counts["by_authority"].items())[:12])
-        out.print(f"\n[bold]designations[/bold] ({counts['total']} listings)", highlight=False)
+        out.print(f"\n[bold]designations[/bold] ({counts['total']} listings)", highlight=False, markup=True)
         out.print(f"by authority: {by}  (tarikh state --family designations)", highlight=False)
 
 
@@ -106,7 +110,7 @@ def diff(out: Console, answer: dict[str, Any]) -> None:
     _basis(out, answer["to"], "To")
     for name, says in (("corrected", "corrected in the record"), ("learned", "learned since"), ("changed", "changed in the world")):
         if answer[name]:
-            out.print(f"\n[bold]{says}[/bold] ({len(answer[name])})", highlight=False)
+            out.print(f"\n[bold]{says}[/bold] ({len(answer[name])})", highlight=False, markup=True)
             _changes(out, answer[name])
 
 
@@ -146,7 +150,7 @@ def event(out: Console, item: dict[str, Any]) -> None:
         out.print(f"  uncertain: {item['note']}", style="yellow", highlight=False)
     for source in item["sources"]:
         parts = [source["publisher"], source["title"], source.get("date"), source.get("locator")]
-        out.print("  - " + ", ".join(str(p) for p in parts if p), highlight=False, markup=False)
+        out.print("  - " + ", ".join(str(p) for p in parts if p), highlight=False)
 
 
 def why(out: Console, answer: dict[str, Any], events: list[dict[str, Any]]) -> None:
@@ -155,13 +159,13 @@ def why(out: Console, answer: dict[str, Any], events: list[dict[str, Any]]) -> N
     if not answer["facts"]:
         out.print("nothing of it holds on this day")
     because = {id_ for fact in answer["facts"] for id_ in fact["because"]}
-    out.print("\n[bold]because[/bold]")
+    out.print("\n[bold]because[/bold]", markup=True)
     for item in events:
         if item["id"] in because:
             event(out, item)
     others = [item for item in events if item["id"] not in because]
     if others:
-        out.print("\n[bold]other events of it[/bold]")
+        out.print("\n[bold]other events of it[/bold]", markup=True)
         for item in others:
             event(out, item)
 
@@ -169,8 +173,25 @@ def why(out: Console, answer: dict[str, Any], events: list[dict[str, Any]]) -> N
 def replay(out: Console, answer: dict[str, Any]) -> None:
     _basis(out, answer["basis"], "Replay")
     for note in answer["notes"]:
-        out.print(f"note: {note}", style="yellow", highlight=False, markup=False)
+        out.print(f"note: {note}", style="yellow", highlight=False)
     if answer["diff"]:
         _changes(out, answer["diff"])
     else:
         out.print("it changes nothing on this day")
+
+
+def summary(out: Console, of: str, told: dict[str, Any]) -> None:
+    """What an import did."""
+    for note, times in told["notes"].items():
+        out.print(f"note: {note}{f' ({times} times)' if times > 1 else ''}", style="yellow", highlight=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row(Text(of, "bold"), "")
+    if told["snapshots"]:
+        table.add_row("snapshots recorded", f"{told['snapshots']}")
+    table.add_row("entries read", f"{told['entries']}")
+    for kind, number in sorted(told["recorded"].items(), key=lambda pair: -pair[1]):
+        table.add_row(f"recorded: {kind}", f"{number}")
+    for reason, number in told["skipped"].items():
+        if number:
+            table.add_row(f"skipped: {reason}", f"{number}")
+    out.print(table)

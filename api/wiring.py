@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +13,33 @@ from typing import Any
 
 from eventsourcing.persistence import PersistenceError
 
-from adapters import chronology
+from adapters import chronology, orders, series
 from adapters.facts import FactStore
+from adapters.lists.containers import Unreachable
+from adapters.lists.importer import Summary
+from adapters.lists.model import Damaged
+from adapters.lists.run import LISTS, import_list
 from adapters.log import Log
 from adapters.reader import LogReader
 from adapters.rebuild import Verdict, rebuild, verify
+from adapters.series import Columns
 from adapters.writer import Once, Outcome, Replayed, Writer, digest_of
 from domain.catalogue import CATALOGUE
-from domain.errors import TarikhError
+from domain.errors import BadQuestion, Invalid, TarikhError
 from domain.event import Event
 from projections.answers import Answers
 
-__all__ = ["CATALOGUE", "Once", "Outcome", "PersistenceError", "Replayed", "Settings", "Tarikh", "Verdict", "digest_of"]
+__all__ = ["CATALOGUE", "LISTS", "Columns", "Damaged", "Once", "Outcome", "PersistenceError", "Replayed", "Settings", "Summary", "Tarikh",
+           "Unreachable", "Verdict", "digest_of"]
 
 DEFAULT_URL = "sqlite:///tarikh.sqlite"
+
+
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise BadQuestion(f"{name} is {text!r}: it must be a whole number")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,7 @@ class Settings:
     database_url: str = field(default_factory=lambda: os.environ.get("TARIKH_DATABASE_URL", DEFAULT_URL))
     api_key: str | None = field(default_factory=lambda: os.environ.get("TARIKH_API_KEY") or None)
     require_version: bool = field(default_factory=lambda: os.environ.get("TARIKH_REQUIRE_VERSION", "") in ("1", "true"))
-    body_limit: int = field(default_factory=lambda: int(os.environ.get("TARIKH_BODY_LIMIT", str(5 * 2**20))))
+    body_limit: int = field(default_factory=lambda: _whole_number("TARIKH_BODY_LIMIT", 5 * 2**20))
 
 
 def utc_today() -> int:
@@ -63,15 +77,21 @@ class Tarikh:
         """What keeps the service from answering, or None."""
         try:
             current, newest = self.database.revision()
+            if current is None:
+                return "the database has no tables yet: run `tarikh init`"
+            if current != newest:
+                return f"the schema is at {current}, the code at {newest}: run `tarikh init`"
             self.reader.last()
         except Exception as error:  # whatever the driver says is the reason
             return f"the database cannot be read: {error}"
-        return None if current == newest else f"the schema is at {current}, the code at {newest}: run `tarikh init`"
+        return None
 
     def load(self, folder: Path = chronology.FOLDER, progress: Callable[[str, int, int], None] = lambda *_: None) -> tuple[int, int]:
         """Records the project's own record, a file at a time. Returns (recorded, skipped); the second load records nothing."""
         recorded = skipped = 0
         files = chronology.record_files(folder)
+        if not files:
+            raise BadQuestion(f"{folder} holds no record files (*.toml)")
         batches = [(path.name, chronology.read_file(path, CATALOGUE)) for path in files]
         for i, (name, events) in enumerate(batches, 1):
             outcome = self.writer.record(events)
@@ -85,9 +105,44 @@ class Tarikh:
     def verify(self, progress: Callable[[int], None]) -> Verdict:
         return verify(self.database, progress=progress)
 
+    def import_list(
+        self, kind: str, paths: Sequence[str], published: str | None = None, everything: bool = False, force: bool = False,
+        cache: Path | None = None, progress: Callable[[str, object], None] = lambda *_: None,
+    ) -> Summary:
+        """Records snapshots of a sanctions list: see adapters.lists.run."""
+        return import_list(self.writer, self.reader, kind, paths, published, everything, force, cache, progress)
+
+    def import_orders(self, folder: Path) -> Summary:
+        """Records executive orders that concern Iran and are not in the record yet."""
+        recorded = {s.subject for s in self.facts.subjects(self.answers.basis().basis, "program")}
+        found = orders.read_orders(folder)
+        raw, skipped = orders.order_events(found, recorded)
+        return self._import(Summary("executive orders", entries=len(found), skipped=skipped), raw)
+
+    def import_indicator(self, path: Path, **about: Any) -> Summary:
+        """Records a measured series from CSV; periods that an earlier vintage of the publisher has are revised."""
+        key = f"{about['publisher']}/"
+        before = [i.event.record_id for i in self.reader.stream(about["subject"]) if i.event.record_id.startswith(key)]
+        parts = [rid.removeprefix(key).partition("/") for rid in before]
+        recorded = {period for period, _, vintage in parts if vintage != about["vintage"]}
+        raw = series.indicator_events(path.read_bytes(), recorded=recorded, **about)
+        return self._import(Summary(about["subject"], entries=len(raw)), raw)
+
+    def _import(self, summary: Summary, raw: Sequence[Any]) -> Summary:
+        if raw:
+            events = self.events_from(list(raw))
+            outcome = self.writer.record(events)
+            summary.skipped["recorded before"] += outcome.skipped
+            summary.recorded["events"] += outcome.recorded
+        return summary
+
     def events_from(self, raw: Any) -> list[Event]:
-        """Events from JSON values: one object, a list, or `{"events": [...]}`. Raises Invalid."""
-        items: Sequence[Any] = raw["events"] if isinstance(raw, dict) and "events" in raw else raw if isinstance(raw, list) else [raw]
+        """Events from JSON values: one object, a list, or `{"events": [...]}`. Raises Invalid, also where there is none."""
+        items = raw["events"] if isinstance(raw, dict) and "events" in raw else raw if isinstance(raw, list) else [raw]
+        if not isinstance(items, list):
+            raise Invalid("events must be a list of events")
+        if not items:
+            raise Invalid("no events: send at least one")
         return list(self._events(items))
 
     def _events(self, items: Sequence[Any]) -> Iterator[Event]:

@@ -18,6 +18,7 @@ FOREVER = 2**31 - 1  # "no end", on the valid and the known axis
 FIRST_DAY = date.min.toordinal()
 LAST_DAY = date.max.toordinal()
 
+LONGEST = 64  # characters of an EDTF day
 _FULL = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HINT = "write YYYY-MM-DD, YYYY-MM, YYYY, or one of a set of days such as [2018-05-01..2018-05-04] (EDTF)"
 
@@ -52,6 +53,8 @@ def parse_edtf_day(text: str) -> Span:
     if _FULL.fullmatch(text):
         day = parse_day(text)
         return Span(day, day)
+    if len(text) > LONGEST:
+        raise BadDay(f"an EDTF day of {len(text)} characters is too long: {_HINT}")  # the parser takes seconds for a long list
     for part in _FULL.findall(text):
         parse_day(part)  # the EDTF parser accepts 2021-02-29
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ from domain.family import Family
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 CORRECTIONS: tuple[type[Payload], ...] = (Amended, Retracted)
+_VERSION = re.compile(r"[1-9][0-9]{0,5}")
 
 
 class Catalogue:
@@ -64,23 +66,25 @@ class Catalogue:
     def topics(self) -> tuple[str, ...]:
         return tuple(self.topic(cls) for cls in self.types.values())
 
-    def payload(self, topic: str, data: Any) -> Payload:
+    def payload(self, topic: str, data: Any, replacement: bool = False) -> Payload:
         """Data of a type, of any version that was ever stored. A name without version means the current one. Raises Invalid."""
-        name, _, version = topic.rpartition(".v")
-        if not name:
-            name, version = topic, ""
+        name, versioned, version = topic.rpartition(".v")
+        if not versioned:
+            name = topic
         cls = self.types.get(name)
         if cls is None:
             raise Invalid(f"unknown event type {topic!r}: GET /v1/catalogue or docs/families.md lists the types")
-        at = int(version) if version.isdigit() else cls.VERSION if not version else 0
+        at = cls.VERSION if not versioned else int(version) if _VERSION.fullmatch(version) else 0
         if not 1 <= at <= cls.VERSION:
-            raise Invalid(f"event type {name!r} has no version {version!r}: the current one is {self.topic(cls)}")
+            raise Invalid(f"event type {name!r} has no version {version[:20]!r}: the current one is {self.topic(cls)}")
+        if replacement and cls in CORRECTIONS:
+            raise Invalid("an amendment replaces an event, not another correction: retract the correction instead")
         if not isinstance(data, dict):
             raise Invalid(f"data of {topic} must be an object")
         for step in range(at, cls.VERSION):
             data = self.upcasts[name, step](data)
         if cls is Amended:
-            data = {**data, "data": self.payload(str(data.get("type")), data.get("data", {}))}
+            data = {**data, "data": self.payload(str(data.get("type")), data.get("data", {}), replacement=True)}
             data["type"] = self.topic(type(data["data"]))
         try:
             return cls.model_validate(data)
@@ -100,8 +104,6 @@ class Catalogue:
             raise Invalid(_explain(error)) from None
         family = self.family(event.subject)
         meant = payload.data if isinstance(payload, Amended) else payload
-        if isinstance(meant, CORRECTIONS) and meant is not payload:
-            raise Invalid("an amendment replaces an event, not another correction: retract the correction instead")
         if not isinstance(meant, CORRECTIONS) and self.family_of[type(meant).TYPE] != family.name:
             raise Invalid(f"{type(meant).TYPE} is not an event of {event.subject}: its family has {_names(family)}")
         return event

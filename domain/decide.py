@@ -53,8 +53,9 @@ def objection(family: Family[Any], subject: str, stream: Sequence[Logged], known
     """The first thing in a subject's timeline that cannot be, in words; None if there is none."""
     ids = {item.version: item.event.record_id for item in stream}
     for scope, steps in timelines(family, records(family, stream), known_at, position).items():
-        if len(steps) > SCOPE_LIMIT:
-            return (f"{subject} has {len(steps)} events in scope {scope!r}: more than {SCOPE_LIMIT} is a modelling error; "
+        events = sum(not step.ends for step in steps)
+        if events > SCOPE_LIMIT:
+            return (f"{subject} has {events} events in scope {scope!r}: more than {SCOPE_LIMIT} is a modelling error; "
                     "split the subject")
         for state, step in zip(fold(family, steps), steps, strict=False):
             problem = None if step.ends else family.refuse(state, step)

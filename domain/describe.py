@@ -49,9 +49,10 @@ def _family(family: Family[Any]) -> str:
         for name, shown, _, about in fields_of(cls):
             if name not in seen or (about and not seen[name][1]):
                 seen[name] = (shown, about)
+    seen |= {name: ("text", about) for name, about in family.adds.items()}
     out += ["", "Attributes (each is a filter):", "", "| attribute | type | meaning |", "| --- | --- | --- |"]
     out += [f"| `{name}` | {shown} | {about} |" for name, (shown, about) in sorted(seen.items())]
-    out += [f"\n{text}" for text in family.also.values()]
+    out += ["", family.also] if family.also else []
     return "\n".join([*out, ""])
 
 
@@ -96,8 +97,9 @@ a day is not in the answer: a waiver that lapsed is absent, a party that left is
 
 **How to ask.** `GET /v1/relations/IRN-USA/{{family}}?as_of=2018-05-08&known_at=2018-05-08` with the plural name below; or
 `GET /v1/subjects/{{subject}}`. Every list takes the filters `subject`, `key`, `kind`, `status`, `certainty`, `q` (text in the
-subject, name or aliases) and any attribute named below (`?party=USA`; for a list, one of its items). With `from=` and `to=`
-instead of `as_of` it lists all that held at some time between. Find subjects with `GET /v1/subjects?q=...`.
+subject, name or aliases) and any attribute named below (`?party=USA`; for a list, one of its items; `?attributes.to=irgc` and `?attributes.limit=...`
+for the two that are named like a parameter). With `from=` and `to=` instead of `as_of` it lists all that held at some time
+between. Find subjects with `GET /v1/subjects?q=...`.
 
 `as_of` and `known_at` are days; a day means its end. `known_at` left out means all that the log knows now: hindsight.
 """

@@ -28,6 +28,7 @@ def _day(text: str) -> str:
 Edtf = Annotated[str, AfterValidator(_edtf), Field(examples=["2018-05-08", "2018-05", "[2018-05-01..2018-05-04]"])]
 Day = Annotated[str, AfterValidator(_day), Field(examples=["2018-05-08"])]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Long = Annotated[str, StringConstraints(min_length=1, max_length=200_000)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Texts = tuple[Text, ...]
 Slugs = tuple[Slug, ...]

@@ -93,7 +93,8 @@ class Family(Generic[E]):
     scope: Callable[[E], str] = one_scope  # events of different scopes never meet in a fold
     concerns: Callable[[Fact], bool] = always  # whether a fact belongs to the relation
     recorded_alone: bool = False  # not filtered on the known clock (coverage)
-    also: Mapping[str, str] = field(default_factory=dict)  # notes for the documentation
+    adds: Mapping[str, str] = field(default_factory=dict)  # attributes that `evolve` adds to those of the events, and what they mean
+    also: str = ""  # a note for the documentation
 
 
 # ---------------------------------------------------------------- states

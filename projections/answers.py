@@ -16,6 +16,7 @@ from domain.family import RELATION, Family
 from projections.basis import Basis, format_instant
 from projections.coverage import coverage
 from projections.diff import changes
+from projections.lists import on_list, snapshots
 from projections.ports import EventLog, Facts, Found
 from projections.question import Resolved, day, resolve
 from projections.series import COUNTS, counted, measured, step_days
@@ -87,6 +88,9 @@ class Answers:
     def diff(self, first: str, last: str, from_known_at: str | None = None, to_known_at: str | None = None,
              from_recorded_at: str | None = None, to_recorded_at: str | None = None) -> bytes:
         """What changed from one basis to another: first the record was corrected, then more was known, then the day moved."""
+        for name, text in (("from", first), ("to", last), ("from_known_at", from_known_at), ("to_known_at", to_known_at)):
+            if text is not None:
+                day(name, text)
         known = from_known_at or to_known_at
         before = self.basis(first, known, from_recorded_at or to_recorded_at)
         after = self.basis(last, to_known_at or from_known_at, to_recorded_at)
@@ -118,7 +122,7 @@ class Answers:
     # ------------------------------------------------------------ subjects and events
     def subjects(self, asked: Resolved, family: str | None, text: str, limit: int, offset: int = 0) -> Page:
         """`{"basis", "items": [{subject, family, names}]}`: what had been heard of on the basis."""
-        name = None if family is None else self.family(family).name if family in self.catalogue.by_plural else family
+        name = family if family is None or family in self.catalogue.families else self.family(family).name
         found = [s for s in self.store.subjects(asked.basis, name, text) if self._told(s.subject)]
         page, cursor = _page(found, limit, offset, asked.basis)
         items = [{**s._asdict(), "href": f"/v1/subjects/{s.subject}"} for s in page]
@@ -170,6 +174,19 @@ class Answers:
         events = self.log.feed(after, limit, subject, topics)
         cursor = str(events[-1].position) if len(events) == limit else None
         return Page(dumps({"events": [event_json(item) for item in events]}), cursor)
+
+    # ------------------------------------------------------------ lists
+    def lists(self, asked: Resolved) -> bytes:
+        """`{"basis", "lists": {name: [{day, entries, scope}]}}`: the snapshots that the record has of each list."""
+        return dumps({"basis": asked.basis.echo(), "lists": snapshots(self.store, asked.basis)})
+
+    def entry(self, asked: Resolved, name: str, number: str) -> bytes:
+        """Whether an entry was on a list on the day: `{"basis", "list", "entry_number", "answer", "before", "after", "facts"}`."""
+        subjects = self.store.subjects_of_entry(asked.basis, name, number)
+        held = [item for s in subjects for item in self.store.of_subject(asked.basis, s)]
+        answer = on_list(self.store, self.log, asked.basis, name, number, held)
+        head = {"basis": asked.basis.echo(), "list": name, "entry_number": number, "subjects": subjects, **answer}
+        return dumps(head)[:-1] + b',"facts":' + join(held) + b"}"
 
     # ------------------------------------------------------------ series and what-if
     def series_names(self) -> bytes:
@@ -226,7 +243,7 @@ def decode_cursor(text: str) -> tuple[str, str, str, int]:
         as_of, known_at, recorded_at, offset = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if isinstance(offset, int) and 0 <= offset <= 10**9 and all(isinstance(t, str) for t in (as_of, known_at, recorded_at)):
             return as_of, known_at, recorded_at, offset
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         pass
     raise BadQuestion("cursor is not one that this service gave: follow `next` as it stands")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 from domain.calendar import format_day
@@ -65,7 +65,7 @@ def _end(day: date, step: str) -> int:
     if step == "day":
         return day.toordinal()
     if step == "week":
-        return (day + timedelta(days=6 - day.weekday())).toordinal()
+        return day.toordinal() + 6 - day.weekday()
     months = {"month": 1, "quarter": 3, "year": 12}[step]
     month = (day.month - 1) // months * months + months
     return date(day.year, month, 31 if month in (1, 3, 5, 7, 8, 10, 12) else 30).toordinal() if month != 2 else (

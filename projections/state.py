@@ -55,8 +55,8 @@ def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, 
         by_authority.update(attributes.get("authorities", ()))
     echo = basis.echo()
     query = "&".join(f"{name}={echo[name]}" for name in ("as_of", "known_at", "recorded_at"))
-    return {"total": total, "groups": groups, "by_list": _ordered(by_list), "by_program": _ordered(by_program), "by_authority": _ordered(by_authority),
-            "href": f"{path}?kind=listing&status=listed&{query}"}
+    return {"total": total, "groups": groups, "by_list": _ordered(by_list), "by_program": _ordered(by_program),
+            "by_authority": _ordered(by_authority), "href": f"{path}?kind=listing&status=listed&{query}"}
 
 
 def _ordered(counter: Counter[str]) -> dict[str, int]:
@@ -77,8 +77,7 @@ def state_json(catalogue: Catalogue, relation: str, basis: Basis, found: Iterabl
 def known_filters(family: Family[Any]) -> set[str]:
     """What a list of this family may be filtered by: the columns of a fact and the attributes of its events."""
     attributes = {name for cls in family.events for name in cls.model_fields}
-    return {*FILTERS, *attributes, "confidence", "becomes", "authorities", "beneficiary", "former", "contested_by", "extended_to",
-            *(f"{verb}_by" for verb in ("claimed", "corroborated", "doubted", "denied", "confirmed", "discredited"))}
+    return {*FILTERS, *attributes, *family.adds, "confidence", "becomes"}
 
 
 def check_filters(family: Family[Any], filters: Mapping[str, str]) -> None:

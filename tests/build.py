@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.calendar import parse_day
 from domain.catalogue import CATALOGUE
 from domain.decide import judge
 from domain.errors import Refused
 from domain.event import Event, Logged
 from domain.timeline import Held, facts_on, records
 from tests.histories import hints, numbered
-from domain.calendar import parse_day
 
 LATER = parse_day("2099-12-31")
 _FILLED: dict[str, Any] = {"value": 1.0, "entries": 1, "final": False, "by": "USA"}

@@ -23,6 +23,7 @@ from adapters.log import LogRecorder
 from api.http import create_app
 from api.wiring import CATALOGUE, Settings, Tarikh
 from domain.describe import events_page, families_page
+from domain.event import Event
 from projections.basis import parse_instant
 
 ROOT = Path(__file__).parents[1]
@@ -81,11 +82,20 @@ def examples() -> dict[str, Any]:
         return {**out, "event": withdrew, "what-if": supposed.json(), "record": posted}
 
 
+def record_events() -> list[Event]:
+    return [event for path in chronology.record_files() for event in chronology.read_file(path, CATALOGUE)]
+
+
 def coverage_lines() -> str:
-    """What the coverage events say, by family and topic."""
-    events = chronology.read_file(chronology.FOLDER / "coverage.toml", CATALOGUE)
-    out = []
-    for event in events:
+    """How large the record is and how much of it is uncertain, then what the coverage events say, by family and topic."""
+    events = record_events()
+    uncertain = sum(event.confidence != "high" for event in events)
+    recalled = sum("eneral knowledge" in (event.note or "") for event in events)
+    head = (f"The record has {len(events)} events of {len({event.subject for event in events})} subjects. {uncertain} have `confidence` "
+            f"`medium` or `low`; {sum(event.note is not None for event in events)} have a `note`, of which {recalled} say that something "
+            f"is from general knowledge; {sum(event.span.lo != event.span.hi for event in events)} have an uncertain day.")
+    out = [fill(head, WIDTH), ""]
+    for event in (event for event in events if event.data.TYPE == "coverage.declared"):
         told = event.content()["data"]
         name = f"`{told['topic']}`" if "topic" in told else f"**{CATALOGUE.families[told['family']].plural}**"
         indent = "  - " if "topic" in told else "- "
@@ -97,7 +107,7 @@ def coverage_lines() -> str:
 
 def seed_lines() -> str:
     """The claims of the article, each with what stands for it in the record, and where the article was corrected."""
-    files = [event for path in chronology.record_files() for event in chronology.read_file(path, CATALOGUE)]
+    files = record_events()
     subjects: dict[str, set[str]] = defaultdict(set)
     for event in files:
         subjects[event.record_id].add(event.subject)

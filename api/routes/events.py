@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, HTTPException, Query, Request
@@ -40,7 +41,7 @@ def event(request: Request, core: Core, event_id: str, asked: Basis) -> Response
 @router.post("/v1/events", status_code=201, responses={
     200: {"model": models.RecordedShape, "description": "All of it was recorded before"},
     201: {"model": models.RecordedShape, "description": "Recorded"},
-    **{code: {"model": models.ProblemShape} for code in (400, 401, 403, 409, 412, 413, 422, 428, 503, 507)}})
+    **{code: {"model": models.ProblemShape} for code in (400, 401, 403, 409, 412, 413, 415, 422, 428, 503, 507)}})
 def record(
     core: Core, request: Request, body: Annotated[Any, Body(openapi_examples={"one event": {"value": example("record")}})],
     authorization: Annotated[str | None, Header(description="Bearer and the API key")] = None,
@@ -51,6 +52,8 @@ def record(
     """Records one event, or `{"events": [...], "expected_version": {...}}`: all of it or nothing."""
     try:
         _authorize(core.settings.api_key, authorization, x_api_key)
+        if isinstance(body, bytes):
+            raise HTTPException(415, "the body is not read as JSON: send it with Content-Type: application/json")
         batch = core.events_from(body)
         expected = _expected(body, if_match, {e.subject for e in batch}, core.settings.require_version)
         digest = digest_of({"body": body, "if_match": if_match})
@@ -80,14 +83,17 @@ def _authorize(api_key: str | None, authorization: str | None, x_api_key: str | 
 
 
 def _expected(body: Any, if_match: str | None, subjects: set[str], required: bool) -> dict[str, int]:
-    expected = body.get("expected_version", {}) if isinstance(body, dict) and "events" in body else {}
-    if not isinstance(expected, dict) or not all(isinstance(v, int) and v >= 0 for v in expected.values()):
+    whole = body if isinstance(body, dict) and "events" in body else {}
+    if unknown := sorted(set(whole) - {"events", "expected_version"}):
+        raise Invalid(f"unknown member {unknown[0]!r} beside events: a batch has events and expected_version")
+    expected = whole.get("expected_version", {})
+    if not isinstance(expected, dict) or not all(type(v) is int and v >= 0 for v in expected.values()):
         raise Invalid("expected_version must be an object of subjects and version numbers")
     if if_match is not None:
         text = if_match.strip().removeprefix("W/").strip('"')
         if len(subjects) != 1:
             raise BadQuestion("If-Match serves one subject: give expected_version for a batch")
-        if not text.isdigit():
+        if not re.fullmatch("[0-9]{1,18}", text):
             raise BadQuestion('If-Match must be the version of the subject, for instance "3"')
         expected = {**expected, next(iter(subjects)): int(text)}
     if required and (missing := sorted(subjects - set(expected))):

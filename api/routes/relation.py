@@ -58,7 +58,7 @@ def timeline(
 def what_if(core: Core, relation: Relation, body: Annotated[WhatIf, Body()]) -> Response:
     """The state with events left out or added, and its diff from the record. Nothing is stored."""
     asked = core.answers.basis(body.as_of, body.known_at, body.recorded_at)
-    return Response(core.answers.what_if(asked, body.without, core.events_from(body.add)), media_type="application/json")
+    return Response(core.answers.what_if(asked, body.without, core.events_from(body.add) if body.add else []), media_type="application/json")
 
 @router.get("/v1/relations/{relation}/{family}", name="facts",
          responses=documented(models.FactsShape, "agreements", NOT_FOUND))
@@ -68,7 +68,7 @@ def facts(
     from_: Annotated[str | None, Query(alias="from", description="with `to`: all that held at some time between")] = None,
     to: str | None = None, limit: Limit = 200, cursor: Cursor = None,
 ) -> Response:
-    """The facts of one family, filtered by `subject`, `key`, `kind`, `status`, `certainty`, `q` or any attribute."""
-    filters = {name: value for name, value in request.query_params.items() if name not in RESERVED}
+    """The facts of one family, filtered by `subject`, `key`, `kind`, `status`, `certainty`, `q` or any attribute (`attributes.to`: `to`)."""
+    filters = {name.removeprefix("attributes."): value for name, value in request.query_params.items() if name not in RESERVED}
     asked, offset = turn(core, asked, cursor)
     return paged(request, asked, lambda: core.answers.facts(asked, family, filters, limit, offset, from_, to))

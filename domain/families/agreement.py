@@ -348,4 +348,5 @@ FAMILY = Family[AgreementEvent](
     ),
     evolve=evolve,
     refuse=refuse,
+    adds={"extended_to": "until when it was last prolonged, as stated"},
 )

@@ -163,4 +163,5 @@ FAMILY = Family[AllegationEvent](
     ),
     evolve=evolve,
     refuse=refuse,
+    adds={name: f"names of the parties whose word it was: {name.removesuffix('_by')}" for name in sorted(set(_LISTS.values()))},
 )

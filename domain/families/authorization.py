@@ -170,4 +170,5 @@ FAMILY = Family[AuthorizationEvent](
     ),
     evolve=evolve,
     refuse=refuse,
+    adds={"beneficiary": "whose exception it is, ISO 3166 alpha-3"},
 )

@@ -7,7 +7,7 @@ from typing import assert_never
 from pydantic import Field, model_validator
 
 from domain.calendar import parse_day
-from domain.event import Day, Payload, Slug, Text
+from domain.event import Day, Long, Payload, Slug, Slugs, Text
 from domain.family import Family, Kind, State, Step, put
 
 
@@ -35,7 +35,11 @@ class SnapshotTaken(Payload):
     family: Slug
     topic: Slug = Field(description="the list")
     day: Day
-    entries: int = Field(ge=0)
+    entries: int = Field(ge=0, description="how many entries the whole list had")
+    scope: Slug = Field("iran", description="iran: only what concerns Iran was recorded; all: the whole list")
+    carries: Slugs = Field((), description="groups of fields that the files carried: aliases, addresses, identifiers, countries")
+    digest: Text | None = Field(None, description="SHA-256 of the files")
+    members: Long | None = Field(None, description="the numbers of all entries, zlib and base64: proof of who was not on the list")
 
 
 CoverageEvent = Declared | SnapshotTaken
@@ -51,7 +55,7 @@ def evolve(state: State, step: Step[CoverageEvent]) -> State:
         case Declared():
             return put(state, f"span:{e.topic or e.family}", step, "span", "covered")
         case SnapshotTaken():
-            return put(state, f"snapshot:{e.topic}:{e.day}", step, "snapshot", "taken")
+            return put(state, f"snapshot:{e.topic}:{e.day}", step, "snapshot", "taken", members=None)
         case _:
             assert_never(e)
 

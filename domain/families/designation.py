@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+import re
+from collections.abc import Iterable
+from typing import Any, assert_never
 
 from pydantic import Field
 
-from domain.event import Payload, Slug, Slugs, Text, Texts
+from domain.event import Day, Long, Payload, Slug, Slugs, Text, Texts
 from domain.family import Fact, Family, Kind, State, Step, drop, merge, put, slug
 
 
 class _Entry(Payload):
-    list: Slug = Field(description="OFAC-SDN, OFAC-NONSDN, FTO, UN, EU, UK, IRN; BY-ORDER where an order names the party and no list does", examples=["OFAC-SDN"])
+    list: Slug = Field(description="OFAC-SDN, OFAC-NONSDN, FTO, UN, EU, UK, IRN; BY-ORDER: named by an order, on no list", examples=["OFAC-SDN"])
     entry_number: Text | None = Field(None, description="the list's own number of the entry")
     name: Text
     type: Slug = Field(description="individual, entity, vessel, aircraft, or group where one action named many")
@@ -22,10 +24,11 @@ class _Entry(Payload):
     count: int | None = Field(None, description="how many were named, for a group")
     members: Texts = Field((), description="those named, where one action named several")
     aliases: Texts = ()
-    countries: Slugs = Field((), description="ISO 3166 alpha-3")
+    countries: Texts = Field((), description="as the list writes them")
     identifiers: Texts = ()
     addresses: Texts = ()
-    remarks: Text | None = None
+    remarks: Long | None = None
+    listed_on: Day | None = Field(None, description="day of listing, as the list states it")
     reason: Text | None = Field(None, description="stated ground")
 
 
@@ -45,6 +48,20 @@ class Relisted(_Entry):
     """Put back on a list."""
 
     TYPE = "designation.relisted"
+
+
+class EntrySeen(_Entry):
+    """A snapshot of the list shows the entry, whose listing another source dates: what it shows replaces what was told."""
+
+    TYPE = "designation.entry_seen"
+
+
+class LeftScope(Payload):
+    """It lost the last program that concerns the record, and is not followed from then on; it is still on the list."""
+
+    TYPE = "designation.left_scope"
+    list: Slug
+    reason: Text | None = None
 
 
 class AuthorityAdded(Payload):
@@ -75,10 +92,12 @@ class Changed(Payload):
     name: Text | None = None
     type: Slug | None = None
     aliases: Texts = ()
-    countries: Slugs = ()
+    countries: Texts = ()
     identifiers: Texts = ()
     addresses: Texts = ()
-    remarks: Text | None = None
+    remarks: Long | None = None
+    listed_on: Day | None = None
+    cleared: Slugs = Field((), description="fields that are empty from then on")
 
 
 class Delisted(Payload):
@@ -97,7 +116,9 @@ class SameAs(Payload):
     evidence: Text
 
 
-DesignationEvent = IntentAnnounced | Listed | Relisted | AuthorityAdded | AuthorityRemoved | Changed | Delisted | SameAs
+DesignationEvent = (
+    IntentAnnounced | Listed | Relisted | EntrySeen | LeftScope | AuthorityAdded | AuthorityRemoved | Changed | Delisted | SameAs
+)
 
 
 def _authority(state: State, step: Step[DesignationEvent], entries: str, authority: str | None) -> State:
@@ -106,6 +127,11 @@ def _authority(state: State, step: Step[DesignationEvent], entries: str, authori
     listing = state.get(f"listing:{entries}")
     about = {"name": listing.get("name"), "type": listing.get("type"), "by": listing.get("by")} if listing else {}
     return put(state, f"authority:{slug(authority)}", step, "authority", "listed", **about, authority=authority, list=entries)
+
+
+def _off(state: State, entries: str) -> State:
+    gone = drop(state, f"listing:{entries}", f"intent:{entries}", f"unfollowed:{entries}")
+    return {k: f for k, f in gone.items() if not (f.kind == "authority" and f.get("list") == entries)}
 
 
 def _authorities(old: Fact | None, add: str | None = None, remove: str | None = None) -> tuple[str, ...]:
@@ -122,9 +148,15 @@ def evolve(state: State, step: Step[DesignationEvent]) -> State:
             return put(state, f"intent:{e.list}", step, "intent", "announced")
         case Listed() | Relisted():
             programs = tuple(sorted({*((old.get("programs") or ()) if old else ()), *e.programs}))
-            listed = merge(drop(state, f"intent:{e.list}"), key, step, "listing", "listed", programs=programs,
+            listed = merge(drop(state, f"intent:{e.list}", f"unfollowed:{e.list}"), key, step, "listing", "listed", programs=programs,
                            authority=None, authorities=_authorities(old, add=e.authority))
             return _authority(listed, step, e.list, e.authority)
+        case EntrySeen():
+            told: dict[str, Any] = {f: None for f in ("aliases", "addresses", "identifiers", "countries", "remarks") if not getattr(e, f)}
+            return merge(state, key, step, "listing", "listed", authority=None, **told)
+        case LeftScope():
+            gone = _off(state, e.list)
+            return put(gone, f"unfollowed:{e.list}", step, "unfollowed", "not_followed") if old else gone
         case AuthorityAdded():
             if old is None:
                 return state
@@ -140,10 +172,10 @@ def evolve(state: State, step: Step[DesignationEvent]) -> State:
             return merge(gone, key, step, "listing", "listed", programs=programs, authority=None,
                          authorities=_authorities(old, remove=e.authority))
         case Changed():
-            return merge(state, key, step, "listing", "listed") if old else state
+            cleared: dict[str, Any] = dict.fromkeys((*e.cleared, "cleared"))
+            return merge(state, key, step, "listing", "listed", **cleared) if old else state
         case Delisted():
-            gone = drop(state, key, f"intent:{e.list}")
-            return {k: f for k, f in gone.items() if not (f.kind == "authority" and f.get("list") == e.list)}
+            return _off(state, e.list)
         case SameAs():
             return put(state, f"same_as:{e.other}", step, "identity", "linked")
         case _:
@@ -158,10 +190,28 @@ def refuse(state: State, step: Step[DesignationEvent]) -> str | None:
         case Listed() if (now := state.get(f"listing:{e.list}")) and e.authority in (None, *(now.get("authorities") or ())):
             if e.entry_number == now.get("entry_number") and set(e.programs) <= set(now.get("programs") or ()):
                 return f"it is already on {e.list} on that authority"
-        case AuthorityAdded() | AuthorityRemoved() | Changed() | Delisted() if f"listing:{e.list}" not in state:
+        case Delisted() if f"unfollowed:{e.list}" in state:
+            return None
+        case AuthorityAdded() | AuthorityRemoved() | Changed() | Delisted() | LeftScope() | EntrySeen() if f"listing:{e.list}" not in state:
             verb = {"Delisted": "be delisted"}.get(type(e).__name__, "change")
             return f"it is not on {e.list} then, so it cannot {verb}: record the listing first, or check the day"
     return None
+
+
+_IRAN = re.compile(r"IRAN.*|IFSR|IRGC|HRIT-IR|CAATSA - IRAN|Iran.*|2231|32011R0359|32012R0267|32023R1529")
+LISTS = ("OFAC-SDN", "OFAC-NONSDN", "UN", "EU", "UK")
+
+
+def concerns_iran(programs: Iterable[str]) -> bool:
+    """Whether one of a list's program tags is about Iran: OFAC `IRAN*`, `IFSR`, `IRGC`, `HRIT-IR`, `CAATSA - IRAN`; UN, EU and UK regimes."""
+    return any(_IRAN.fullmatch(program) for program in programs)
+
+
+def concerns(fact: Fact) -> bool:
+    """An entry of a published list belongs to the relation while it has an Iran program; what was recorded one by one always does."""
+    if fact.kind != "listing" or fact.get("entry_number") is None or fact.get("list") not in LISTS or fact.get("authorities"):
+        return True
+    return concerns_iran(fact.get("programs") or ())
 
 
 FAMILY = Family[DesignationEvent](
@@ -169,15 +219,19 @@ FAMILY = Family[DesignationEvent](
     plural="designations",
     title="Designations",
     subjects="a listed party, one entry of one list maker (`designation:irgc`)",
-    events=(IntentAnnounced, Listed, Relisted, AuthorityAdded, AuthorityRemoved, Changed, Delisted, SameAs),
+    events=(IntentAnnounced, Listed, Relisted, EntrySeen, LeftScope, AuthorityAdded, AuthorityRemoved, Changed, Delisted, SameAs),
     kinds=(
         Kind("listing", "listing:<list>", "the entry on a list, with all its programs and authorities", {"listed": "on the list"}),
         Kind("authority", "authority:<authority>", "one legal authority on which it is listed, with its own days",
              {"listed": "listed on that authority"}),
         Kind("intent", "intent:<list>", "a listing announced for later", {"announced": "announced, not in force"}),
+        Kind("unfollowed", "unfollowed:<list>", "it left the scope of the record and was still on the list then",
+             {"not_followed": "whether it is still on the list is not recorded"}),
         Kind("identity", "same_as:<other>", "another entry that is the same party", {"linked": "linked, with evidence"}),
     ),
     evolve=evolve,
     refuse=refuse,
-    also={"authority": "`authority` keys are slugs: `authority:eo-13224` is E.O. 13224, `authority:ina-s219` is INA s.219 (FTO)."},
+    concerns=concerns,
+    adds={"authorities": "all legal authorities on which the entry is listed, where they are recorded"},
+    also="`authority` keys are slugs: `authority:eo-13224` is E.O. 13224, `authority:ina-s219` is INA s.219 (FTO).",
 )

@@ -186,4 +186,5 @@ FAMILY = Family[IncidentEvent](
     ),
     evolve=evolve,
     refuse=refuse,
+    adds={"denied_by": "names of those who denied it", "confirmed_by": "names of those who confirmed it"},
 )

@@ -103,5 +103,5 @@ FAMILY = Family[IndicatorEvent](
     evolve=evolve,
     refuse=refuse,
     scope=scope,
-    also={"effective": "For a figure of a period, `effective` is the period's first day and `until` the day after its last."},
+    also="For a figure of a period, `effective` is the period's first day and `until` the day after its last.",
 )

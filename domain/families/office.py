@@ -191,4 +191,5 @@ FAMILY = Family[OfficeEvent](
     ),
     evolve=evolve,
     refuse=refuse,
+    adds={"former": "name of the holder who left"},
 )

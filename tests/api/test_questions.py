@@ -48,6 +48,7 @@ def of(subject: str, **filters: str) -> dict[str, str]:
 HOLDER = {"kind": "holder"}
 SECRETARY = "office:us-secretary-of-state"
 JCPOA = "agreement:jcpoa"
+DEATH = "incident:al-masri-killing"
 IRGC = "designation:irgc"
 BOTH = {"subject": "relations:irn-usa", "kind": "diplomatic_relations"}
 MASRI_DEAD = "allegation:al-masri-killed-in-tehran"
@@ -97,9 +98,9 @@ CASES = [
     Case("Q70", "2020-11-15", "2020-11-15", "allegations", of(MASRI_DEAD, key="standing:new-york-times"), runs, [("claimed", "2020-11-13", None)]),
     Case("Q70", "2020-11-15", "2020-11-15", "allegations", of(MASRI_DEAD, key="standing:IRN"), runs, [("denied", "2020-11-14", None)]),
     Case("Q70", "2020-11-15", "2020-11-15", "allegations", of(MASRI_DEAD, status="confirmed"), states, {}),
-    Case("Q70", "2020-11-15", "2020-11-15", "incidents", of("incident:al-masri-killing", kind="confirmation"), states, {"confirmation": "unconfirmed"}),
+    Case("Q70", "2020-11-15", "2020-11-15", "incidents", of(DEATH, kind="confirmation"), states, {"confirmation": "unconfirmed"}),
     Case("Q73", "2021-01-11", "2021-01-11", "allegations", of(QAEDA_LINK, kind="standing", party="reuters"), states, {"standing:reuters": "doubted"}),
-    Case("Q73", "2021-01-11", "2021-01-11", "allegations", of(QAEDA_LINK, party="mike-pompeo", kind="standing"), said("evidence"), {"none published"}),
+    Case("Q73", "2021-01-11", "2021-01-11", "allegations", of(QAEDA_LINK, key="standing:mike-pompeo"), said("evidence"), {"none published"}),
     Case("Q73", "2021-01-11", "2021-01-11", "allegations", of(QAEDA_LINK, kind="evidence"), runs, [("released", "2017-11-01", None)]),
     Case("Q73", "2021-01-11", "2021-01-11", "reports", of("report:reuters-2021-01-11", claim="no-concrete-evidence"),
          states, {"claim:no-concrete-evidence": "claimed"}),
@@ -108,11 +109,12 @@ CASES = [
          states, {"attribution:irgc:IRN": "attributed", "attribution:IRN:IRN": "claimed"}),
     Case("Q79", "2013-06-01", "2013-06-01", "negotiations", {"q": "oman"}, states, {}),
     Case("Q82", "2025-09-29", None, "programs", {"issuer": "UN", "kind": "instrument", "q": "unscr", "status": "in_force"},
-         lambda facts: UNSC <= {fact["subject"].partition(":")[2] for fact in facts}, True),
+         lambda facts: {fact["subject"].partition(":")[2] for fact in facts} >= UNSC, True),
     Case("Q82", "2025-09-29", None, "programs", of("program:unscr-1737", kind="instrument"), lists("effective_at"), ["2025-09-27T20:00:00-04:00"]),
     Case("Q82", "2025-09-29", None, "programs", of("program:unscr-1737", kind="contest"), lists("contested_by"), [["IRN", "RUS", "CHN"]]),
     Case("Q85", "2023-01-01", None, "campaigns", {"kind": "campaign", "q": "maximum pressure"}, by_subject, {}),
-    Case("Q85", "2025-02-04", None, "campaigns", {"kind": "campaign", "q": "maximum pressure"}, by_subject, {"campaign:maximum-pressure-2025": "active"}),
+    Case("Q85", "2025-02-04", None, "campaigns", {"kind": "campaign", "q": "maximum pressure"}, by_subject,
+         {"campaign:maximum-pressure-2025": "active"}),
     Case("Q88", "2020-12-31", "2021-01-12", "indicators", {"publisher": "eia", "period": "2020"}, states, {}),
     Case("Q88", "2020-12-31", "2021-08-12", "indicators", {"publisher": "eia", "period": "2020"}, said("bound"), {"upper"}),
 ]

@@ -1,0 +1,413 @@
+"""The fact store on a real database answers as the naive fold does, on any basis; rebuild and verify hold it to the log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.facts import current_generation, rows_to_store, stored_rows
+from adapters.rebuild import rebuild, spans_of, verify
+from adapters.schema import fact
+from adapters.stab import nodes, statement
+from domain.calendar import FOREVER, format_day, parse_day
+from domain.catalogue import CATALOGUE
+from domain.event import Logged
+from domain.family import RELATION
+from domain.timeline import SCHEDULED, records, timelines
+from projections.answers import decode_cursor, event_json
+from projections.basis import format_instant
+from projections.boxes import OPEN
+from projections.series import COUNTS, step_days
+from tests.adapters.store import Basis3, Store, recorded
+from tests.build import say
+from tests.histories import NAMES, SEEDS, logs, points, share
+
+URLs = Callable[[], str]
+FACTS = [name for name in NAMES if not CATALOGUE.families[name].recorded_alone]
+
+
+# ---------------------------------------------------------------- questions
+@share(2)
+@given(logs(max_events=10), SEEDS)
+def test_a_stab_finds_what_the_fold_gives(fresh: URLs, log: list[Logged], seed: int) -> None:
+    with recorded(fresh(), log) as store:
+        for basis in points(log, seed, 30):
+            asked = store.ask(*basis)
+            assert asked.newest == (basis[2] == len(log))
+            assert store.facts.stab(asked.basis, RELATION, newest=False) == store.folded(basis), basis
+            assert store.answers.stab(asked) == store.folded(basis), basis
+            assert store.facts.stab(asked.basis, "another-relation", newest=False) == []
+
+
+@share(3)
+@given(logs(max_events=10), SEEDS)
+def test_the_facts_of_a_subject_are_those_of_the_fold(fresh: URLs, log: list[Logged], seed: int) -> None:
+    with recorded(fresh(), log) as store:
+        for basis in points(log, seed, 15):
+            for subject in store.streams:
+                assert store.facts.of_subject(store.ask(*basis).basis, subject) == store.of(subject, basis), basis
+
+
+@share(3)
+@given(logs(FACTS, max_events=10), SEEDS, st.integers(0, 12))
+def test_what_held_between_two_days_is_what_held_on_any_of_them(fresh: URLs, log: list[Logged], seed: int, width: int) -> None:
+    with recorded(fresh(), log) as store:
+        for basis in points(log, seed, 4):
+            first, last = basis[0], basis[0] + width
+            for name in {subject.partition(":")[0] for subject in store.streams}:
+                days = [store.folded((day, *basis[1:])) for day in range(first, last + 1)]
+                naive = sorted({item for day in days for item in day if item.family == name})
+                assert store.facts.between(store.ask(*basis).basis, RELATION, name, first, last) == naive
+
+
+def test_a_fact_that_is_possible_before_and_after_it_is_certain_is_listed_once_each_way(fresh: URLs) -> None:
+    store = Store(fresh())
+    store.append([say("agreement.participant_rejoined", "[2020-01-05..2020-01-10]", party="IRN"),
+                  say("agreement.participant_withdrew", "[2020-01-20..2020-01-25]", party="IRN")])
+    basis = store.ask(parse_day("2020-03-01"), parse_day("2020-03-01"), 2).basis
+    between = store.facts.between(basis, RELATION, "agreement", basis.as_of - 90, basis.as_of)
+    past = store.facts.past_of_subject(basis, "agreement:a")
+    store.log.close()
+    for found in (between, past):
+        told = [json.loads(item.body)["certainty"] for item in found if item.kind == "participant"]
+        assert sorted(told) == ["certain", "possible"]
+
+
+@share(3)
+@given(logs(FACTS, max_events=10), SEEDS)
+def test_a_diff_tells_every_key_that_is_told_otherwise_first_corrected_then_learned_then_changed(
+    fresh: URLs, log: list[Logged], seed: int
+) -> None:
+    with recorded(fresh(), log) as store:
+        for one, other in zip(points(log, seed, 8), points(log, seed + 1, 8), strict=True):
+            told = json.loads(store.answers.diff(
+                format_day(one[0]), format_day(other[0]), format_day(one[1]), format_day(other[1]),
+                format_instant(store.instants[one[2]]), format_instant(store.instants[other[2]])))
+            path = [one, (one[0], one[1], other[2]), (one[0], other[1], other[2]), other]
+            assert (told["from"]["position"], told["to"]["position"]) == (one[2], other[2])
+            for name, before, after in zip(("corrected", "learned", "changed"), path, path[1:], strict=False):
+                assert {(e["subject"], e["key"]): (_list(e["before"]), _list(e["after"])) for e in told[name]} == _naive_diff(
+                    store, before, after), (name, before, after)
+
+
+def _list(told: Any) -> list[Any]:
+    return [] if told is None else told if isinstance(told, list) else [told]
+
+
+def _naive_diff(store: Store, before: Basis3, after: Basis3) -> dict[tuple[str, str], Any]:
+    sides = [store.folded(before), store.folded(after)]
+    keys = {(item.subject, item.key) for side in sides for item in side}
+    told = {key: tuple([json.loads(i.body) for i in sorted(side) if (i.subject, i.key) == key] for side in sides) for key in keys}
+    return {key: tuple(sorted(side, key=_words) for side in both) for key, both in told.items() if _set(both[0]) != _set(both[1])}
+
+
+def _words(told: Any) -> bytes:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _set(told: list[Any]) -> list[bytes]:
+    return sorted(map(_words, told))
+
+
+# ---------------------------------------------------------------- series
+@share(3)
+@given(logs(["designation", "program", "authorization", "agreement", "campaign", "incident", "negotiation", "allegation"], max_events=10),
+       SEEDS, st.booleans(), st.sampled_from(["day", "week", "month"]))
+def test_a_series_counts_what_the_fold_gives_at_the_end_of_each_step(
+    fresh: URLs, log: list[Logged], seed: int, point_in_time: bool, step: str
+) -> None:
+    with recorded(fresh(), log) as store:
+        (first, known_at, position), = points(log, seed, 1)
+        asked = store.ask(first, known_at, position)
+        for name, spec in COUNTS.items():
+            told = json.loads(store.answers.series(asked, name, format_day(first), format_day(first + 9), step, point_in_time))
+            assert [item["day"] for item in told["items"]] == [format_day(day) for day in step_days(first, first + 9, step)]
+            for item, day in zip(told["items"], step_days(first, first + 9, step), strict=True):
+                known = min(day, known_at) if point_in_time else known_at
+                held = [h for s, h in store.held((day, known, position))
+                        if s.startswith(spec.family) and h.fact.kind in spec.kinds and h.fact.status in spec.statuses]
+                certain = [h for h in held if h.certainty == "certain"]
+                by = Counter(str(v) for h in certain if spec.by for v in _items(h.fact.get(spec.by)))
+                assert (item["value"], item["possible"], item["by"]) == (len(certain), len(held) - len(certain), dict(by))
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    return () if value is None else value if isinstance(value, tuple) else (value,)
+
+
+@share(3)
+@given(logs(["indicator"], 1, max_events=8), SEEDS, st.booleans())
+def test_an_indicator_has_a_value_where_exactly_one_observation_holds(fresh: URLs, log: list[Logged], seed: int, point_in_time: bool) -> None:
+    name = log[0].event.subject
+    with recorded(fresh(), log) as store:
+        for first, known_at, position in points(log, seed, 5):
+            asked = store.ask(first, known_at, position)
+            if not store.facts.heard_of(asked.basis, name):
+                continue
+            told = json.loads(store.answers.series(asked, name, format_day(first), format_day(first + 6), "day", point_in_time))
+            for i, item in enumerate(told["items"]):
+                known = min(first + i, known_at) if point_in_time else known_at
+                figures = [h for _, h in store.held((first + i, known, position)) if h.fact.status != SCHEDULED]
+                observed = [h for h in figures if h.fact.kind != "forecast"]
+                assert item["value"] == (observed[0].fact.get("value") if len(observed) == 1 else None)
+                assert sorted((f["key"], f["value"], f["certainty"]) for f in item["figures"]) == sorted(
+                    (h.key, h.fact.get("value"), h.certainty) for h in figures)
+
+
+# ---------------------------------------------------------------- lists and pages
+@share(3)
+@given(logs(max_events=10), SEEDS, st.integers(0, 20), st.integers(1, 4))
+def test_a_timeline_lists_the_standing_events_whose_day_may_lie_between(fresh: URLs, log: list[Logged], seed: int, width: int, limit: int) -> None:
+    with recorded(fresh(), log) as store:
+        for basis in points(log, seed, 4):
+            first, last = basis[0], basis[0] + width
+            naive = _naive_timeline(store, basis, first, last)
+            items: list[Any] = []
+            offset, told = 0, {"next": ""}
+            while told["next"] is not None:
+                page = store.answers.timeline(store.ask(*basis), format_day(first), format_day(last), limit, offset)
+                told = json.loads(page.body)
+                assert told["total"] == len(naive)
+                items += told["items"]
+                offset = decode_cursor(told["next"])[3] if told["next"] else offset
+            assert items == naive
+
+
+def _naive_timeline(store: Store, basis: Basis3, first: int, last: int) -> list[Any]:
+    found = []
+    for subject, stream in store.streams.items():
+        family = CATALOGUE.family(subject)
+        if family.recorded_alone:
+            continue
+        for steps in timelines(family, records(family, stream), *basis[1:]).values():
+            for step in steps:
+                if not step.ends and step.lo <= last and step.hi >= first:
+                    root, item = stream[step.root - 1], stream[step.version - 1]
+                    order = item.event.order
+                    found.append(((step.lo, step.hi, order, root.event.known_day, root.position), event_json(item)))
+    return [event for _, event in sorted(found, key=lambda pair: pair[0])]
+
+
+@share(3)
+@given(logs(FACTS, max_events=10), SEEDS, st.integers(1, 4))
+def test_the_pages_of_a_list_are_the_facts_of_the_family_in_one_order(fresh: URLs, log: list[Logged], seed: int, limit: int) -> None:
+    with recorded(fresh(), log) as store:
+        for basis in points(log, seed, 4):
+            for name in {subject.partition(":")[0] for subject in store.streams}:
+                naive = [json.loads(item.body) for item in store.folded(basis) if item.family == name]
+                items: list[Any] = []
+                asked, offset, cursor = store.ask(*basis), 0, ""
+                while cursor is not None:
+                    page = store.answers.facts(asked, CATALOGUE.families[name].plural, {}, limit, offset)
+                    told, cursor = json.loads(page.body), page.cursor
+                    assert told["total"] == len(naive)
+                    assert told["basis"] == asked.basis.echo()
+                    items += told["items"]
+                    if cursor:
+                        *times, offset = decode_cursor(cursor)
+                        asked = store.answers.basis(*times)
+                assert items == naive
+
+
+@share(3)
+@given(logs(max_events=10), SEEDS)
+def test_the_facts_of_a_filtered_list_are_those_that_pass(fresh: URLs, log: list[Logged], seed: int) -> None:
+    with recorded(fresh(), log) as store:
+        for basis in points(log, seed, 4):
+            for name in {subject.partition(":")[0] for subject in store.streams} - {"coverage"}:
+                folded = [item for item in store.folded(basis) if item.family == name]
+                for item in folded[:3]:
+                    for column in ("subject", "key", "kind", "status"):
+                        wanted = getattr(item, column)
+                        page = store.answers.facts(store.ask(*basis), CATALOGUE.families[name].plural, {column: wanted}, 1000)
+                        assert json.loads(page.body)["items"] == [json.loads(i.body) for i in folded if getattr(i, column) == wanted]
+
+
+@share(3)
+@given(logs(max_events=10), SEEDS)
+def test_what_the_log_knows_by_itself_is_all_that_was_known_by_then(fresh: URLs, log: list[Logged], seed: int) -> None:
+    with recorded(fresh(), log) as store:
+        for position in {item.batch for item in log}:
+            known = [i.event.known_day for i in log if i.batch <= position and i.event.family != "coverage"]
+            hindsight = store.answers.basis("2020-06-01", None, format_instant(store.instants[position]))
+            latest = store.folded((hindsight.basis.as_of, FOREVER - 1, position))
+            assert store.answers.stab(hindsight) == latest
+            assert not known or hindsight.basis.known_at >= max(known)
+
+
+# ---------------------------------------------------------------- the interval tree
+day = st.one_of(st.integers(1, 40), st.integers(2**19, 2**19 + 9), st.sampled_from([2**k + d for k in range(1, 21) for d in (-1, 0, 1)]))
+
+
+BOX = ("valid_from", "valid_to", "known_from", "known_to", "vnode", "knode")
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> tuple[int, int, int, int]:
+    out: list[int] = []
+    for _ in range(2):
+        lo, width, far = draw(st.tuples(day, st.integers(1, 9), day))
+        out += [lo, draw(st.sampled_from([FOREVER, lo + width, max(far, lo + 1)]))]
+    return out[0], out[1], out[2], out[3]
+
+
+@share(2)
+@given(st.lists(boxes(), min_size=1, max_size=25), st.lists(st.tuples(day, day), max_size=10), st.booleans())
+def test_a_box_is_found_at_every_point_in_it_and_at_none_outside(
+    fresh: URLs, drawn: list[tuple[int, int, int, int]], more: list[tuple[int, int]], newest: bool
+) -> None:
+    store = Store(fresh())
+    with store.database.transaction(write=True) as connection:
+        connection.execute(fact.insert(), [
+            {"generation": 0, "subject": f"s:{i}", "family": "f", "relation": RELATION, "key": "k", "kind": "k", "status": "s", "body": b"",
+             "opened": 1, "closed": OPEN if i % 2 or newest else 5, **dict(zip(BOX, (*box, *nodes(*box)), strict=True))}
+            for i, box in enumerate(drawn)])
+    corners = [(x, y) for a, b, c, d in drawn[:6] for x in (a - 1, a, b - 1, b) for y in (c - 1, c, d - 1, d)]
+    with store.database.transaction() as connection:
+        for as_of, known_at in {(min(x, 2**22), min(y, 2**22)) for x, y in [*corners, *more] if x > 0 and y > 0}:
+            rows = connection.execute(sa.text(statement(True, newest)), {
+                "generation": 0, "relation": RELATION, "as_of": as_of, "known_at": known_at, "position": 3}).all()
+            inside = [f"s:{i}" for i, (a, b, c, d) in enumerate(drawn) if a <= as_of < b and c <= known_at < d]
+            assert sorted(row[0] for row in rows) == sorted(inside)
+    store.log.close()
+
+
+@given(boxes())
+def test_a_box_has_one_node_on_its_shorter_axis(box: tuple[int, int, int, int]) -> None:
+    vnode, knode = nodes(*box)
+    assert (vnode is None) != (knode is None)
+    if box[1] != FOREVER or box[3] != FOREVER:
+        lo, hi = box[:2] if vnode is not None else box[2:]
+        assert lo <= (vnode or knode or 0) < hi
+        assert hi - lo <= min(box[1] - box[0], box[3] - box[2])
+
+
+# ---------------------------------------------------------------- rebuild and verify
+@share(3)
+@given(logs(max_events=10))
+def test_rebuilding_gives_the_rows_of_the_inline_path(fresh: URLs, log: list[Logged]) -> None:
+    with recorded(fresh(), log) as store:
+        inline = _rows(store)
+        assert verify(store.database).faults == []
+        rebuild(store.database)
+        rebuild(store.database)
+        assert _rows(store) == inline
+        assert inline == _naive_rows(store)
+        assert verify(store.database).faults == []
+
+
+def _rows(store: Store) -> Counter[Any]:
+    """Every row of the current generation, which is told as 0."""
+    with store.database.transaction() as connection:
+        generation = current_generation(connection)
+        rows = [row for subject in store.streams for row in stored_rows(connection, generation, subject).elements()]
+    assert {row[1] for row in rows} <= {generation}
+    return Counter((row[0], 0, *row[2:]) for row in rows)
+
+
+def _naive_rows(store: Store) -> Counter[Any]:
+    return rows_to_store((span for stream in store.streams.values() for span in spans_of(stream, CATALOGUE)), 0)
+
+
+@pytest.fixture
+def store(fresh: URLs) -> Any:
+    made = Store(fresh())
+    made.append([say("agreement.concluded", "2015-07-14", parties=["IRN", "USA"])])
+    made.append([say("agreement.participant_withdrew", "2018-05-08", party="USA"), say("pledge.made", "2020-01-01")])
+    yield made
+    made.log.close()
+
+
+def _tamper(store: Store, statement: str) -> list[str]:
+    with store.database.transaction(write=True) as connection:
+        assert connection.exec_driver_sql(statement).rowcount == 1
+    return verify(store.database).faults
+
+
+_COLUMNS = ("generation, subject, family, relation, key, kind, status, valid_from, valid_to, known_from, known_to, opened, closed, "
+            "vnode, knode, body")
+
+
+@pytest.mark.parametrize("change", [
+    "body = CAST(replace(CAST(body AS TEXT), 'participant', 'observer') AS BLOB)", "valid_from = valid_from + 1", "valid_to = valid_to - 1",
+    "known_from = known_from - 1", "opened = opened + 1", "closed = closed - 1", "status = 'gone'", "key = 'participant:FRA'", "relation = 'X-Y'",
+    "vnode = 3, knode = NULL", "subject = 'agreement:b'", "generation = generation + 1",
+])
+def test_verify_finds_a_fact_that_was_changed_by_hand(store: Store, change: str) -> None:
+    assert verify(store.database).faults == []
+    faults = _tamper(store, f"UPDATE fact SET {change} WHERE id = (SELECT min(id) FROM fact WHERE key = 'participant:IRN')")
+    assert any("agreement:a" in fault and "rebuild" in fault for fault in faults)
+
+
+def test_verify_finds_a_fact_that_was_removed_by_hand(store: Store) -> None:
+    faults = _tamper(store, "DELETE FROM fact WHERE id = (SELECT min(id) FROM fact WHERE key = 'participant:USA')")
+    assert len(faults) == 1
+    assert "1 missing" in faults[0]
+
+
+def test_verify_finds_a_fact_that_was_added_by_hand(store: Store) -> None:
+    faults = _tamper(store, f"INSERT INTO fact ({_COLUMNS}) SELECT {_COLUMNS.replace('key,', chr(39) + 'participant:FRA' + chr(39) + ',')} "
+                            "FROM fact WHERE key = 'participant:IRN' LIMIT 1")
+    assert len(faults) == 1
+    assert "1 rows that the fold does not give" in faults[0]
+
+
+def test_verify_finds_a_fact_that_was_doubled_by_hand(store: Store) -> None:
+    faults = _tamper(store, f"INSERT INTO fact ({_COLUMNS}) SELECT {_COLUMNS} FROM fact WHERE key = 'participant:IRN' LIMIT 1")
+    assert len(faults) == 1
+    assert "1 rows that the fold does not give" in faults[0]
+
+
+@pytest.mark.parametrize("table", ["fact", "mark", "name"])
+def test_verify_finds_rows_of_a_subject_that_has_no_events(store: Store, table: str) -> None:
+    with store.database.transaction(write=True) as connection:
+        names = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})") if row[1] != "id"]
+    values = ", ".join("'pledge:nobody'" if name == "subject" else name for name in names)
+    faults = _tamper(store, f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} LIMIT 1")
+    assert faults == ["pledge:nobody: facts without events: rebuild"]
+
+
+@pytest.mark.parametrize("table", ["mark", "name"])
+def test_verify_finds_a_mark_or_a_name_that_was_removed_by_hand(store: Store, table: str) -> None:
+    faults = _tamper(store, f"DELETE FROM {table} WHERE id = (SELECT min(id) FROM {table})")
+    assert len(faults) == 1
+    assert "1 missing" in faults[0]
+
+
+def test_rebuilding_puts_right_what_verify_found(store: Store) -> None:
+    before = _rows(store)
+    assert _tamper(store, "UPDATE fact SET status = 'gone' WHERE id = (SELECT min(id) FROM fact)")
+    rebuild(store.database)
+    assert verify(store.database).faults == []
+    assert _rows(store) == before
+
+
+def test_a_rebuild_that_died_leaves_nothing_behind(store: Store) -> None:
+    before = _rows(store)
+    with store.database.transaction(write=True) as connection:  # all that it had come to write are a mark and a name
+        generation = current_generation(connection) + 1
+        for table in ("mark", "name"):
+            names = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})") if row[1] != "id"]
+            values = ", ".join(str(generation) if name == "generation" else name for name in names)
+            connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} LIMIT 1")
+    rebuild(store.database)
+    assert _rows(store) == before
+
+
+def test_what_is_appended_during_a_rebuild_is_in_the_new_facts(store: Store) -> None:
+    late = iter([[say("pledge.broken", "2020-02-01"), say("campaign.launched", "2020-02-01")], [say("campaign.ended", "2020-03-01")]])
+
+    def meanwhile(_: int) -> None:
+        for batch in late:
+            store.append(batch)
+
+    rebuild(store.database, progress=meanwhile)
+    assert verify(store.database).faults == []
+    assert _rows(store) == _naive_rows(store)
