@@ -10,9 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.database import Database
-from adapters.schema import fact, mark, name, projection
+from adapters.schema import fact, log, mark, name, projection
 from adapters.stab import nodes, statement
-from domain.calendar import FOREVER
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
@@ -134,9 +133,11 @@ class FactStore:
     def stab(self, basis: Basis, relation: str, newest: bool) -> list[Found]:
         """The facts of a relation on a basis, in order of family, subject and key."""
         with self.database.transaction() as connection:
-            rows = connection.execute(self._stab[newest], {
-                "generation": current_generation(connection), "relation": relation,
-                "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position}).all()
+            point = {"generation": current_generation(connection), "relation": relation,
+                     "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position}
+            rows = connection.execute(self._stab[newest], point).all()
+            if newest and connection.scalar(sa.select(sa.func.max(log.c.position))) != basis.position:
+                rows = connection.execute(self._stab[False], point).all()  # a batch came since the basis was resolved
         return sorted(Found(*row) for row in rows)
 
     def of_subject(self, basis: Basis, subject: str) -> list[Found]:
@@ -165,7 +166,7 @@ class FactStore:
         with self.database.transaction() as connection:
             query = sa.select(fact.c.subject, fact.c.family, fact.c.key, fact.c.kind, fact.c.status, fact.c.body).where(
                 fact.c.generation == current_generation(connection), *_visible(fact, basis), *where)
-            return sorted(Found(*row) for row in connection.execute(query))
+            return sorted({Found(*row) for row in connection.execute(query)})  # possible before and after it is certain: one fact
 
     def places(self, basis: Basis, first: int, last: int, subjects: Sequence[str] = ()) -> list[Place]:
         """Standing events whose effective day may be from `first` to `last`, in the one order."""
@@ -206,10 +207,9 @@ class FactStore:
 
     def latest_known(self, position: int) -> int:
         """The latest day on which anything recorded up to a position became known; 0 for an empty log."""
-        last = sa.func.max(sa.case((mark.c.known_to < FOREVER, mark.c.known_to), else_=mark.c.known_from))
         with self.database.transaction() as connection:
-            return connection.scalar(sa.select(last).where(
-                mark.c.generation == current_generation(connection), mark.c.opened <= position)) or 0
+            return connection.scalar(sa.select(sa.func.max(name.c.known_from)).where(
+                name.c.generation == current_generation(connection), name.c.opened <= position)) or 0
 
 
 def _heard(basis: Basis) -> tuple[Any, ...]:

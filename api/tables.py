@@ -20,10 +20,10 @@ def _basis(out: Console, basis: dict[str, Any], title: str) -> None:
 
 def _table(*columns: str, glance: bool = False) -> Table:
     """A table whose last column takes what room is left; at a glance every row keeps to one line."""
-    table = Table(box=None, header_style="dim", pad_edge=False, show_edge=False, expand=True)
+    table = Table(box=None, header_style="dim", pad_edge=False, show_edge=False, expand=glance)
     for column in columns[:-1]:
         table.add_column(column, no_wrap=glance or column in ("since", "until", "status", ""), overflow="fold")
-    table.add_column(columns[-1], ratio=1, no_wrap=glance, overflow="ellipsis" if glance else "fold")
+    table.add_column(columns[-1], ratio=1 if glance else None, no_wrap=glance, overflow="ellipsis" if glance else "fold")
     return table
 
 

@@ -186,16 +186,22 @@ def rows_of(family: Family[Any], subject: str, stream: Sequence[Logged], relatio
 
 
 def _names(family: Family[Any], subject: str, stream: Sequence[Logged]) -> Iterator[NameRow]:
-    """The subject itself from its first known day, and each further name from the first day it was known under it."""
+    """The subject itself from its first known day, and each further name from the first day it was known under it.
+
+    The subject's latest known day has a row as well: an event that was retracted as known on its own day leaves no other trace.
+    """
     first: dict[str, int] = {}
+    latest = 0
     for item in stream:
         known = 0 if family.recorded_alone else item.event.known_day
+        latest = max(latest, known)
         data = getattr(item.event.data, "data", item.event.data)
         names = ["", getattr(data, "name", None), *getattr(data, "aliases", ())]
         for name in names:
             if name is not None:
                 first[name] = min(known, first.get(name, known))
-    return (NameRow(subject, family.name, known, name) for name, known in first.items())
+    yield NameRow(subject, family.name, latest, "")
+    yield from (NameRow(subject, family.name, known, name) for name, known in first.items())
 
 
 def body_of(subject: str, run: Run | Any) -> bytes:

@@ -22,7 +22,7 @@ def say(type: str, effective: str | None = None, known: str | None = None, *, id
     effective = effective or "2020-01-01"
     payload = _filled(type, data)
     return CATALOGUE.event({
-        "subject": subject or f"{type.partition('.')[0]}:a", "type": type, "record_id": id or f"{type}/{effective}",
+        "subject": subject or f"{type.partition('.')[0]}:a", "type": type, "record_id": id or f"{type}/{effective.strip('[]')}",
         "effective": effective, "known": known or effective, "until": until, "order": order, "data": payload,
         "sources": [{"publisher": "p", "title": "t"}]})
 

@@ -161,12 +161,12 @@ def _sets(members: Iterable[Member], say: Callable[[str], None]) -> dict[tuple[s
 def _read(members: Mapping[str, Member]) -> Files:
     out = {}
     for name, member in members.items():
+        if member.size > MEMBER:
+            raise Damaged(f"{member.path} has {member.size:,} bytes; more than {MEMBER:,} are not read")
         try:
             out[name] = member.read()
         except _BROKEN as error:
             raise Damaged(f"{member.path} cannot be read: {error}") from error
-        if len(out[name]) > MEMBER:
-            raise Damaged(f"{member.path} has more than {MEMBER:,} bytes")
     return out
 
 
@@ -183,13 +183,8 @@ def _folder(place: Path) -> list[Member]:
         folders[:] = [name for name in folders if not name.startswith((".", "__"))]
         for file in (Path(folder, name) for name in names if not name.startswith(".")):
             if file.is_file():
-                out.append(Member(file.relative_to(place).as_posix(), file.stat().st_size, partial(_from_start, file)))
+                out.append(Member(file.relative_to(place).as_posix(), file.stat().st_size, file.read_bytes))
     return out
-
-
-def _from_start(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(MEMBER + 1)
 
 
 @contextmanager
@@ -238,7 +233,7 @@ def _peek(file: IO[bytes], size: int) -> bytes:
 
 def _whole(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read(MEMBER + 1)
+    return file.read()
 
 
 def _tar(archive: tarfile.TarFile) -> list[Member]:
@@ -256,7 +251,10 @@ def _from_tar(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     stream = archive.extractfile(info)
     assert stream is not None  # a regular file
     with stream:
-        return stream.read(MEMBER + 1)
+        data = stream.read(info.size)  # a size that is far too large would be allocated at once
+    if len(data) != info.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return data
 
 
 def _zip(archive: zipfile.ZipFile) -> list[Member]:
@@ -266,7 +264,7 @@ def _zip(archive: zipfile.ZipFile) -> list[Member]:
 
 def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     with archive.open(info) as stream:
-        return stream.read(MEMBER + 1)
+        return stream.read(info.file_size + 1)  # where the size it states is false, the checksum shows it
 
 
 def _inside(name: str) -> str:
@@ -281,7 +279,7 @@ def _bounded(name: str, members: list[Member]) -> None:
         raise Damaged(f"{name} has more than {COUNT:,} members")
     for member in members:
         if member.size > MEMBER:
-            raise Damaged(f"{member.path} in {name} has {member.size:,} bytes; more than {MEMBER:,} are not read")
+            raise Damaged(f"{member.path} has {member.size:,} bytes; more than {MEMBER:,} are not read")
     if sum(member.size for member in members) > TOTAL:
         raise Damaged(f"{name} unpacks to more than {TOTAL:,} bytes")
 

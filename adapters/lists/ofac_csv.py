@@ -303,7 +303,7 @@ def _parse(name: str, fresh: Sequence[str], delimiter: str, role: str, lines: Se
         out = list(map(tuple, csv.reader(fresh, delimiter=delimiter, strict=True)))
     except csv.Error:
         out = []
-    if len(out) != len(fresh) or {*map(len, out)} - {width}:
+    if len(out) != len(fresh) or {*map(len, out)} - {width} or any(line.count('"') % 2 for line in fresh):
         raise Damaged(_broken(name, fresh, delimiter, width, lines))
     numbers = [row[0] for row in out]
     if not all(numbers) or not (joined := "".join(numbers)).isascii() or (numbers and not joined.isdecimal()):
@@ -328,6 +328,8 @@ def _broken(name: str, fresh: Sequence[str], delimiter: str, width: int, lines: 
             return f"{_where(name, line, lines)} has quotes that do not match ({error}){cut}"
         if count != width:
             return f"{_where(name, line, lines)} has {count} columns, not {width}{cut}"
+        if line.count('"') % 2:
+            return f"{_where(name, line, lines)} has a quote without its other half"
     return f"{name} has quotes that do not match"
 
 

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 from lxml import etree
@@ -53,7 +54,15 @@ def local(element: Element) -> str:
 
 def every(element: Element, path: str) -> list[Element]:
     """All elements at a path of plain names ("names/name"), in any namespace."""
-    return element.findall("/".join(f"{{*}}{name}" for name in path.split("/")))
+    found = [element]
+    for step in _anywhere(path):
+        found = [child for parent in found for child in parent.iterchildren(step)]
+    return found
+
+
+@cache
+def _anywhere(path: str) -> list[str]:
+    return [f"{{*}}{name}" for name in path.split("/")]
 
 
 def text(element: Element, path: str = "") -> str:

@@ -239,7 +239,7 @@ def test_what_the_log_knows_by_itself_is_all_that_was_known_by_then(fresh: URLs,
             hindsight = store.answers.basis("2020-06-01", None, format_instant(store.instants[position]))
             latest = store.folded((hindsight.basis.as_of, FOREVER - 1, position))
             assert store.answers.stab(hindsight) == latest
-            assert not known or hindsight.basis.known_at >= max(known)
+            assert store.facts.latest_known(position) == max(known, default=0)
 
 
 # ---------------------------------------------------------------- the interval tree

@@ -131,6 +131,19 @@ def test_the_difference_of_two_days(on_record: Run) -> None:
     assert {("agreement:jcpoa", "participant:USA"), ("agreement:jcpoa", "withdrawal:USA")} <= changed
 
 
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_word_of_a_sentence_is_broken_on_a_narrow_terminal(on_record: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr("api.cli.out.width", width, raising=False)
+    for args in (("diff", "2018-05-07", "2018-05-08", "--from-known-at", "2018-05-08"), ("timeline", "2018-05-08", "2018-05-08"),
+                 ("why", "agreement:jcpoa", "--as-of", "2018-05-08")):
+        text = on_record(*args).stdout
+        assert "President" in text
+        assert max(map(len, text.splitlines())) <= width
+    state = on_record("state", *DAY).stdout
+    assert "1980-04-07" in state
+    assert max(map(len, state.splitlines())) <= width
+
+
 def test_the_timeline_is_in_valid_order(on_record: Run) -> None:
     days = ("timeline", "2018-05-01", "2018-05-31")
     listed = told(on_record(*days, "--json"))["items"]

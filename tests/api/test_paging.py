@@ -34,14 +34,15 @@ def pages(http: TestClient, path: str, **asked: Any) -> Iterator[Any]:
 @pytest.mark.parametrize(("path", "total"), [
     (f"{HERE}/agreements", 21), (f"{HERE}/agreements?from=2015-01-01&to=2016-01-01", 21), (f"{HERE}/agreements?party=USA", 7),
     (f"{HERE}/timeline", 7), ("/v1/subjects", 7), ("/v1/subjects?q=accord", 7)])
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 1000])
-def test_the_pages_together_are_the_list(seven: TestClient, path: str, total: int, limit: int) -> None:
+def test_the_pages_together_are_the_list(seven: TestClient, path: str, total: int) -> None:
     whole = answer(seven, path)["items"]
-    told = [page.json() for page in pages(seven, f"{path}{'&' if '?' in path else '?'}limit={limit}")]
-    assert [item for page in told for item in page["items"]] == whole
-    assert {page["total"] for page in told} == {len(whole)} == {total}
-    assert [len(page["items"]) for page in told[:-1]] == [limit] * (len(told) - 1)
-    assert told[-1]["next"] is None
+    assert len(whole) == total
+    for limit in (1, 2, 3, 7, 1000):
+        told = [page.json() for page in pages(seven, f"{path}{'&' if '?' in path else '?'}limit={limit}")]
+        assert [item for page in told for item in page["items"]] == whole
+        assert {page["total"] for page in told} == {total}
+        assert [len(page["items"]) for page in told[:-1]] == [limit] * (len(told) - 1)
+        assert told[-1]["next"] is None
 
 
 @pytest.mark.parametrize("path", [f"{HERE}/agreements", f"{HERE}/agreements?from=2015-01-01", f"{HERE}/timeline", "/v1/subjects"])
@@ -68,11 +69,11 @@ def test_an_offset_beyond_the_end_is_an_empty_page(seven: TestClient) -> None:
     assert (len(last["items"]), last["next"]) == (1, None)
 
 
-@pytest.mark.parametrize("limit", [1, 3, 7, 8])
-def test_following_the_feed_gives_every_event_once(seven: TestClient, limit: int) -> None:
-    followed = [event for page in pages(seven, "/v1/events", limit=limit) for event in page.json()["events"]]
-    assert [event["position"] for event in followed] == list(range(1, 8))
-    assert [event["id"] for event in followed] == [f"agreement:{letter}@1" for letter in LETTERS]
+def test_following_the_feed_gives_every_event_once(seven: TestClient) -> None:
+    for limit in (1, 3, 7, 8):
+        followed = [event for page in pages(seven, "/v1/events", limit=limit) for event in page.json()["events"]]
+        assert [event["position"] for event in followed] == list(range(1, 8))
+        assert [event["id"] for event in followed] == [f"agreement:{letter}@1" for letter in LETTERS]
 
 
 def test_the_feed_goes_on_from_a_position(seven: TestClient) -> None:

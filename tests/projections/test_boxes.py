@@ -129,6 +129,14 @@ def test_a_subject_is_heard_of_from_its_first_known_day_on(stream: list[Logged],
         called = {name for e in visible for d in [getattr(e.data, "data", e.data)]
                   for name in [getattr(d, "name", None), *getattr(d, "aliases", ())] if name}
         assert {row.name for row in names} == ({"", *called} if visible else set())
-        assert len(names) == len({row.name for row in names})
 
 
+
+
+@share(1)
+@given(histories())
+def test_the_latest_known_day_leaves_a_row_whatever_was_retracted(stream: list[Logged]) -> None:
+    family, spans = family_of(stream), _spans(stream)
+    for position in {item.batch for item in stream}:
+        known = [0 if family.recorded_alone else i.event.known_day for i in stream if i.batch <= position]
+        assert max(s.row.known_from for s in spans if isinstance(s.row, NameRow) and s.opened <= position) == max(known)
