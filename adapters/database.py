@@ -52,7 +52,10 @@ class Database:
     def transaction(self, write: bool = False) -> Iterator[sa.Connection]:
         """A connection inside a transaction; its errors are the library's persistence errors."""
         try:
-            with self.engine.connect().execution_options(write=write) as connection, connection.begin():
+            options: dict[str, Any] = {"write": write}
+            if not self.sqlite and not write:  # every statement of a read sees the same rows, as on SQLite
+                options["isolation_level"] = "REPEATABLE READ"
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except exc.SQLAlchemyError as error:
             raise next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(str(error)) from error

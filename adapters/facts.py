@@ -17,7 +17,7 @@ from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
 from projections.ports import Found, Place, SubjectFound
 
-FACTS = "facts"
+FACTS, REBUILD = "facts", "rebuild"
 VERSION = 1  # of the rows: raise it when rows change their meaning, and `rebuild`
 AnyRow = FactRow | MarkRow | NameRow
 _TABLES: dict[type[Any], sa.Table] = {FactRow: fact, MarkRow: mark, NameRow: name}
@@ -101,6 +101,11 @@ def stored_subjects(connection: sa.Connection, generation: int) -> set[str]:
             for subject in connection.scalars(sa.select(table.c.subject).where(table.c.generation == generation).distinct())}
 
 
+def stored_generations(connection: sa.Connection) -> set[int]:
+    """The generations that have rows."""
+    return {g for table in _TABLES.values() for g in connection.scalars(sa.select(table.c.generation).distinct())}
+
+
 def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[str] | None = None) -> None:
     """Forgets a generation, or some subjects of one. Facts are disposable."""
     for table in _TABLES.values():
@@ -115,8 +120,36 @@ def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[s
 
 def flip(connection: sa.Connection, generation: int) -> None:
     """From now on this generation answers questions."""
-    if connection.execute(projection.update().where(projection.c.name == FACTS).values(generation=generation, version=VERSION)).rowcount == 0:
-        connection.execute(projection.insert().values(name=FACTS, generation=generation, version=VERSION))
+    _point(connection, FACTS, generation)
+
+
+def claim_generation(connection: sa.Connection) -> int:
+    """A generation that nobody has had, for a rebuild; an earlier rebuild that still runs has lost its claim."""
+    generation = max(current_generation(connection), claimed_generation(connection)) + 1
+    _point(connection, REBUILD, generation)
+    return generation
+
+
+def claimed_generation(connection: sa.Connection) -> int:
+    """The generation that the last rebuild claimed; 0 before the first."""
+    return connection.scalar(sa.select(projection.c.generation).where(projection.c.name == REBUILD)) or 0
+
+
+def ensure_pointer(connection: sa.Connection) -> None:
+    """In a new database: the first generation is current, and written by this code."""
+    if connection.scalar(sa.select(projection.c.name).where(projection.c.name == FACTS)) is None:
+        _point(connection, FACTS, 0)
+
+
+def written_version(connection: sa.Connection) -> int:
+    """The projection version that the current facts were written with; this code's own in a new database."""
+    return connection.scalar(sa.select(projection.c.version).where(projection.c.name == FACTS)) or VERSION
+
+
+def _point(connection: sa.Connection, name: str, generation: int) -> None:
+    values = {"generation": generation, "version": VERSION}
+    if connection.execute(projection.update().where(projection.c.name == name).values(**values)).rowcount == 0:
+        connection.execute(projection.insert().values(name=name, **values))
 
 
 # ---------------------------------------------------------------- reading
@@ -130,14 +163,14 @@ class FactStore:
         sqlite = database.sqlite
         self._stab = {newest: sa.text(statement(sqlite, newest)).columns(body=sa.LargeBinary) for newest in (True, False)}
 
-    def stab(self, basis: Basis, relation: str, newest: bool) -> list[Found]:
-        """The facts of a relation on a basis, in order of family, subject and key."""
+    def stab(self, basis: Basis, relation: str) -> list[Found]:
+        """The facts of a relation on a basis, in order of subject and key."""
         with self.database.transaction() as connection:
-            point = {"generation": current_generation(connection), "relation": relation,
-                     "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position}
-            rows = connection.execute(self._stab[newest], point).all()
-            if newest and connection.scalar(sa.select(sa.func.max(log.c.position))) != basis.position:
-                rows = connection.execute(self._stab[False], point).all()  # a batch came since the basis was resolved
+            # decided in the same transaction: after a later batch, the rows that it closed must be read as well
+            newest = (connection.scalar(sa.select(sa.func.max(log.c.position))) or 0) <= basis.position
+            rows = connection.execute(self._stab[newest], {
+                "generation": current_generation(connection), "relation": relation,
+                "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position}).all()
         return sorted(Found(*row) for row in rows)
 
     def of_subject(self, basis: Basis, subject: str) -> list[Found]:
@@ -186,13 +219,13 @@ class FactStore:
                 name.c.generation == current_generation(connection), *_heard(basis))
             if family is not None:
                 query = query.where(name.c.family == family)
-            rows = connection.execute(query.order_by(name.c.subject, name.c.name)).all()
+            rows = connection.execute(query.order_by(name.c.subject, name.c.known_from, name.c.name)).all()
         found: dict[str, SubjectFound] = {}
         wanted = [part for part in fold_text(text).split() if part]
         hits: set[str] = set()
         for subject, of_family, called, folded in rows:
             entry = found.setdefault(subject, SubjectFound(subject, of_family, []))
-            if called:
+            if called and called not in entry.names[-1:]:  # several events may say the same name, each from its own known day
                 entry.names.append(called)
             if all(part in folded for part in wanted):
                 hits.add(subject)
@@ -205,15 +238,9 @@ class FactStore:
                 name.c.generation == current_generation(connection), name.c.subject == subject, *_heard(basis)).limit(1)
             return connection.scalar(query) is not None
 
-    def latest_known(self, position: int) -> int:
-        """The latest day on which anything recorded up to a position became known; 0 for an empty log."""
-        with self.database.transaction() as connection:
-            return connection.scalar(sa.select(sa.func.max(name.c.known_from)).where(
-                name.c.generation == current_generation(connection), name.c.opened <= position)) or 0
-
 
 def _heard(basis: Basis) -> tuple[Any, ...]:
-    return name.c.known_from <= basis.known_at, name.c.opened <= basis.position, name.c.closed > basis.position
+    return name.c.known_from <= basis.known_at, name.c.known_to > basis.known_at, name.c.opened <= basis.position, name.c.closed > basis.position
 
 
 def _visible(table: sa.Table, basis: Basis) -> tuple[Any, ...]:

@@ -45,6 +45,13 @@ def stream_id(subject: str) -> UUID:
     return uuid5(NAMESPACE, subject)
 
 
+def lock(connection: sa.Connection) -> None:
+    """The append lock, for the rest of the transaction. On SQLite, BEGIN IMMEDIATE has taken it already."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"LOCK TABLE {log.name} IN EXCLUSIVE MODE")
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The envelope: the only class that the library sees."""
@@ -96,16 +103,16 @@ class LogAggregateRecorder(AggregateRecorder):
         return positions
 
     def _insert(
-        self, connection: sa.Connection, stored_events: Sequence[StoredEvent], facts: InTransaction | None = None, **_: Any
+        self, connection: sa.Connection, stored_events: Sequence[StoredEvent], facts: InTransaction | None = None, known: int = 0, **_: Any
     ) -> list[int]:
-        if not self.database.sqlite:
-            connection.exec_driver_sql(f"LOCK TABLE {log.name} IN EXCLUSIVE MODE")
-            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
-        last = connection.execute(sa.select(log.c.position, log.c.recorded_at).order_by(log.c.position.desc()).limit(1)).first()
-        base, before = (last[0], last[1]) if last else (0, 0)
+        lock(connection)
+        last = connection.execute(
+            sa.select(log.c.position, log.c.recorded_at, log.c.latest_known).order_by(log.c.position.desc()).limit(1)).first()
+        base, before, known_before = (last[0], last[1], last[2]) if last else (0, 0, 0)
         batch, recorded_at = base + len(stored_events), max(self.clock(), before + 1)
         rows: list[dict[str, Any]] = [
-            {"position": base + i, "batch": batch, "recorded_at": recorded_at, "originator_id": _uuid(s.originator_id),
+            {"position": base + i, "batch": batch, "recorded_at": recorded_at, "latest_known": max(known, known_before),
+             "originator_id": _uuid(s.originator_id),
              "originator_version": s.originator_version, "topic": s.topic, "state": s.state}
             for i, s in enumerate(stored_events, 1)
         ]
@@ -232,11 +239,12 @@ class LogProcessRecorder(LogTrackingRecorder, LogRecorder, ProcessRecorder):
         LogRecorder.__init__(self, database, clock)
 
     def _insert(
-        self, connection: sa.Connection, stored_events: Sequence[StoredEvent], facts: InTransaction | None = None, **kwargs: Any
+        self, connection: sa.Connection, stored_events: Sequence[StoredEvent], facts: InTransaction | None = None, known: int = 0,
+        **kwargs: Any,
     ) -> list[int]:
         if kwargs.get("tracking") is not None:
             _track(connection, kwargs["tracking"])
-        return super()._insert(connection, stored_events, facts)
+        return super()._insert(connection, stored_events, facts, known)
 
 
 class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
@@ -277,6 +285,8 @@ class Log(Application[UUID]):
 
     def append(self, events: Iterable[tuple[Event, int]], in_transaction: InTransaction) -> list[int]:
         """Appends (event, version) pairs as one batch; an event whose version is taken raises IntegrityError."""
-        envelopes = [Recorded(stream_id(event.subject), version, event) for event, version in events]
-        recordings = self.save(*envelopes, facts=in_transaction)
+        pairs = list(events)
+        envelopes = [Recorded(stream_id(event.subject), version, event) for event, version in pairs]
+        known = max((event.known_day for event, _ in pairs), default=0)
+        recordings = self.save(*envelopes, facts=in_transaction, known=known)
         return [recording.notification.id for recording in recordings]

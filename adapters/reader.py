@@ -82,6 +82,23 @@ class LogReader:
             row = connection.execute(query).first()
         return (row[0], row[1]) if row else (0, 0)
 
+    def latest_known(self, position: int) -> int:
+        """The latest day on which anything recorded up to a position became known; 0 for an empty log."""
+        with self.database.transaction() as connection:
+            return connection.scalar(sa.select(log.c.latest_known).where(log.c.position == position)) or 0
+
+    def positions(self, ids: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The log positions of the subjects of these (subject, version) pairs."""
+        subjects = {stream_id(subject): subject for subject, _ in ids}
+        wanted = list(subjects)
+        out: dict[tuple[str, int], int] = {}
+        with self.database.transaction() as connection:
+            for i in range(0, len(wanted), _CHUNK):
+                query = sa.select(log.c.originator_id, log.c.originator_version, log.c.position).where(
+                    log.c.originator_id.in_(wanted[i : i + _CHUNK]))
+                out.update({(subjects[row[0]], row[1]): row[2] for row in connection.execute(query)})
+        return out
+
     def count(self) -> int:
         """How many events there are."""
         with self.database.transaction() as connection:

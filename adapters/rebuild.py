@@ -9,19 +9,24 @@ import sqlalchemy as sa
 
 from adapters.database import Database
 from adapters.facts import (
-    FACTS,
     VERSION,
+    claim_generation,
+    claimed_generation,
     current_generation,
     delete_rows,
     flip,
     insert_spans,
     rows_to_store,
+    stored_generations,
     stored_rows,
     stored_subjects,
+    written_version,
 )
+from adapters.log import lock
 from adapters.reader import read_streams
-from adapters.schema import fact, log, projection
+from adapters.schema import log
 from domain.catalogue import CATALOGUE, Catalogue
+from domain.errors import Busy
 from domain.event import Logged
 from domain.family import RELATION
 from projections.boxes import Span, history
@@ -37,21 +42,25 @@ def _nothing(_: int) -> None:
 def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing) -> int:
     """Writes a new generation of facts from the log and flips to it; questions are answered all the while. Returns its rows.
 
-    What is appended meanwhile is caught up under the write lock, before the flip. A rebuild that died is cleared away first.
+    What is appended meanwhile is caught up under the append lock, before the flip. A rebuild that died is cleared away first.
+    Raises Busy where another rebuild began after this one.
     """
     with database.transaction(write=True) as connection:
-        old = current_generation(connection)
-        stale = connection.scalars(sa.select(fact.c.generation).where(fact.c.generation != old).distinct()).all()
-        for generation in {*stale, old + 1}:
+        lock(connection)
+        old, new = current_generation(connection), claim_generation(connection)
+        for generation in stored_generations(connection) - {old}:
             delete_rows(connection, generation)
-    new, rows = old + 1, 0
+    rows = 0
     with database.transaction() as reading:
         upto = reading.scalar(sa.select(sa.func.max(log.c.position))) or 0
         for streams in _chunks(read_streams(reading, upto, catalogue=catalogue)):
             with database.transaction(write=True) as connection:
+                _mine(connection, new)
                 rows += sum(insert_spans(connection, new, spans_of(stream, catalogue)) for stream in streams)
             progress(sum(map(len, streams)))
     with database.transaction(write=True) as connection:
+        lock(connection)
+        _mine(connection, new)
         last = connection.scalar(sa.select(sa.func.max(log.c.position))) or 0
         late = list(read_streams(connection, last, after=upto, catalogue=catalogue)) if last > upto else []
         delete_rows(connection, new, [stream[0].event.subject for stream in late])
@@ -60,6 +69,11 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     with database.transaction(write=True) as connection:
         delete_rows(connection, old)
     return rows
+
+
+def _mine(connection: sa.Connection, generation: int) -> None:
+    if claimed_generation(connection) != generation:
+        raise Busy("another rebuild began after this one and goes on; this one has stopped, and changed nothing")
 
 
 def spans_of(stream: list[Logged], catalogue: Catalogue) -> list[Span]:
@@ -108,8 +122,8 @@ def verify(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progr
                 faults.append(f"{subject}: versions are not 1..{len(stream)}")
             progress(len(stream))
         faults += [f"{subject}: facts without events: rebuild" for subject in sorted(stored_subjects(connection, generation) - seen)]
-        version = connection.scalar(sa.select(projection.c.version).where(projection.c.name == FACTS))
-        if version not in (None, VERSION):
+        version = written_version(connection)
+        if version != VERSION:
             faults.append(f"facts are of projection version {version}, the code is at {VERSION}: rebuild")
     return Verdict(events, subjects, rows, faults)
 

@@ -19,6 +19,7 @@ log = sa.Table(
     sa.Column("position", _Big, primary_key=True, autoincrement=False),
     sa.Column("batch", _Big, nullable=False),  # position of the last event of the transaction
     sa.Column("recorded_at", _Big, nullable=False),  # microseconds since 1970, one instant for a batch, strictly increasing
+    sa.Column("latest_known", _Big, nullable=False),  # the latest known day of any event up to and with this batch, an ordinal
     sa.Column("originator_id", sa.Uuid(), nullable=False),
     sa.Column("originator_version", _Big, nullable=False),
     sa.Column("topic", sa.Text, nullable=False),
@@ -90,6 +91,7 @@ name = sa.Table(
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("family", sa.Text, nullable=False),
     sa.Column("known_from", sa.Integer, nullable=False),
+    sa.Column("known_to", sa.Integer, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("folded", sa.Text, nullable=False),  # case and accents folded, for q=
     sa.Column("opened", _Big, nullable=False),

@@ -97,13 +97,13 @@ class Writer:
                 judge(self.catalogue.family(subject), stream, new, expected.get(subject), subject)
             fresh += [(event, len(stream) + i) for i, event in enumerate(new, 1)]
         outcome: list[Outcome] = []
+        changed = dict.fromkeys(event.subject for event, _ in fresh)
+        before = _grow(streams, fresh, 0, 0)  # rows do not depend on positions: they are made before the lock is taken
+        rows = {s: rows_of(self.catalogue.family(s), s, before[s], RELATION) for s in changed}
 
         def in_transaction(connection: sa.Connection, batch: int, recorded_at: int) -> None:
-            grown = _grow(streams, fresh, batch, recorded_at)
-            changed = dict.fromkeys(event.subject for event, _ in fresh)
-            rows = {s: rows_of(self.catalogue.family(s), s, grown[s], RELATION) for s in changed}
             update_subjects(connection, rows, batch, new={s for s in changed if not streams[s]})
-            outcome.append(_outcome(events, fresh, grown, batch, recorded_at))
+            outcome.append(_outcome(events, fresh, _grow(streams, fresh, batch, recorded_at), batch, recorded_at))
             if once is not None:
                 _keep(connection, once, outcome[0], recorded_at)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,8 @@ def documented(shape: Any, name: str, more: Responses | None = None) -> Response
 def known_parameters(request: Request) -> None:
     """A misspelled parameter must not be passed over: `as_off=` would answer for today."""
     names = list(request.query_params.keys())
+    if "\0" in f"{request.query_params}{request.path_params}" or "%00" in str(request.url):
+        raise BadQuestion("a parameter holds a NUL character")
     if len(request.query_params.multi_items()) != len(names):
         raise BadQuestion("a parameter is given twice")
     route = request.scope["route"]
@@ -66,7 +69,8 @@ Basis = Annotated[Resolved, Depends(basis)]
 def told(request: Request, asked: Resolved, make: Callable[[], bytes]) -> Response:
     """The answer with its ETag (basis, projection version, code), or 304."""
     b = asked.basis
-    headers = {"ETag": f'"{b.as_of}.{b.known_at}.{b.position}.v{core_of(request).facts.version}-{request.app.version}"',
+    asked_for = hashlib.sha256(f"{request.url.path}?{request.url.query}".encode()).hexdigest()[:12]
+    headers = {"ETag": f'"{b.as_of}.{b.known_at}.{b.position}.{asked_for}.v{core_of(request).facts.version}-{request.app.version}"',
                "Cache-Control": "public, max-age=86400, immutable" if asked.immutable else "no-cache"}
     if headers["ETag"] in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
         return Response(status_code=304, headers=headers)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api import tables
-from api.wiring import CATALOGUE, LISTS, Columns, Damaged, PersistenceError, Settings, Tarikh, Unreachable
+from api.wiring import CATALOGUE, LISTS, UNUSABLE, Columns, Damaged, PersistenceError, Settings, Tarikh, Unreachable
 from domain.errors import BadQuestion, Conflict, Invalid, NotFound, Refused, TarikhError, WrongVersion
 from domain.family import slug
 from projections.question import Resolved
@@ -51,10 +51,11 @@ def opened(fresh: bool = False) -> Iterator[Tarikh]:
             raise PersistenceError(problem)
         yield core
     except TarikhError as error:
-        err.print(f"tarikh: {error}", style="red", highlight=False, soft_wrap=True)
+        err.print(f"tarikh: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(EXIT.get(type(error), 1)) from None
-    except PersistenceError as error:
-        err.print(f"tarikh: {error}", style="red", highlight=False, soft_wrap=True)
+    except UNUSABLE as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        err.print(f"tarikh: {said}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     finally:
         if core is not None:
@@ -172,6 +173,8 @@ def _only_subject(core: Tarikh, asked: Resolved, words: str) -> str:
     found = json.loads(core.answers.subjects(asked, None, words, 20).body)["items"]
     if not found:
         raise NotFound(f"no subject has {words!r} in its name on this basis")
+    if exact := [item for item in found if item["subject"].partition(":")[2] == words]:
+        found = exact
     if len(found) > 1:
         names = "\n  ".join(f"{item['subject']}  {', '.join(item['names'][:1])}" for item in found)
         raise NotFound(f"{words!r} fits several subjects, name one:\n  {names}")
@@ -184,7 +187,7 @@ def _read_events(path: str) -> Any:
         if path.endswith((".jsonl", ".ndjson")):
             return [json.loads(line) for line in text.splitlines() if line.strip()]
         return json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Invalid(f"{path}: no JSON to read: {error}") from None
 
 
@@ -277,7 +280,7 @@ def verify() -> None:
         task = bar.add_task("verifying", total=core.reader.count())
         verdict = core.verify(lambda n: bar.advance(task, n))
     for fault in verdict.faults:
-        err.print(f"tarikh: {fault}", style="red", highlight=False, soft_wrap=True)
+        err.print(f"tarikh: {fault}", style="red", highlight=False, markup=False, soft_wrap=True)
     if verdict.faults:
         raise typer.Exit(1)
     out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole and all {verdict.rows} rows are those of the fold",

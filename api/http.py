@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from api.asking import known_parameters
+from api.head import Head
 from api.limit import BodyLimit
 from api.problems import MEDIA_TYPE, install
 from api.routes import events, lists, operations, relation, subjects
@@ -47,6 +48,7 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     app.state.metrics = operations.Metrics()
     install(app)
     app.add_middleware(BodyLimit, limit=core.settings.body_limit)
+    app.add_middleware(Head)
     for routes in (relation, subjects, lists, events, operations):
         app.include_router(routes.router)
     return app

@@ -155,7 +155,8 @@ class ListsShape(BaseModel):
 
 class SideShape(BaseModel):
     snapshot: str
-    on_it: bool
+    on_it: bool | None
+    because: str = Field(description="id of the event that recorded the snapshot")
 
 
 class OnListShape(BaseModel):

@@ -74,6 +74,10 @@ def _storage(_: Request, error: Exception) -> Response:
     return problem(503, "The database does not answer", "try again; if it stays so, `tarikh init` may be needed", {"Retry-After": "5"})
 
 
+def _unforeseen(_: Request, error: Exception) -> Response:
+    return problem(500, "Unforeseen", f"this is a fault of the service ({type(error).__name__}); nothing was recorded")
+
+
 def install(app: FastAPI) -> None:
     """Maps every error that a route may raise."""
     for cls in STATUS:
@@ -81,4 +85,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(PersistenceError, _storage)
+    app.add_exception_handler(Exception, _unforeseen)
 

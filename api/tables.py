@@ -143,11 +143,11 @@ def timeline(out: Console, answer: dict[str, Any]) -> None:
 def event(out: Console, item: dict[str, Any]) -> None:
     out.print(Text.assemble((item["id"], "bold"), f"  {item['type']}  ({item['record_id']})"), highlight=False)
     if item.get("summary"):
-        out.print(f"  {item['summary']}", highlight=False)
+        out.print(f"  {item['summary']}", highlight=False, markup=False)
     days = f"  effective {item.get('effective', '-')}, known {item['known']}, recorded {item['recorded_at'][:19]}Z at position {item['position']}"
-    out.print(days, highlight=False)
+    out.print(days, highlight=False, markup=False)
     if item.get("note"):
-        out.print(f"  uncertain: {item['note']}", style="yellow", highlight=False)
+        out.print(f"  uncertain: {item['note']}", style="yellow", highlight=False, markup=False)
     for source in item["sources"]:
         parts = [source["publisher"], source["title"], source.get("date"), source.get("locator")]
         out.print("  - " + ", ".join(str(p) for p in parts if p), highlight=False)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import PersistenceError
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters import chronology, orders, series
-from adapters.facts import FactStore
+from adapters.facts import VERSION, FactStore, ensure_pointer, written_version
 from adapters.lists.containers import Unreachable
 from adapters.lists.importer import Summary
 from adapters.lists.model import Damaged
@@ -29,9 +30,10 @@ from domain.errors import BadQuestion, Invalid, TarikhError
 from domain.event import Event
 from projections.answers import Answers
 
-__all__ = ["CATALOGUE", "LISTS", "Columns", "Damaged", "Once", "Outcome", "PersistenceError", "Replayed", "Settings", "Summary", "Tarikh",
+__all__ = ["CATALOGUE", "LISTS", "UNUSABLE", "Columns", "Damaged", "Once", "Outcome", "PersistenceError", "Replayed", "Settings", "Summary", "Tarikh",
            "Unreachable", "Verdict", "digest_of"]
 
+UNUSABLE = (PersistenceError, SQLAlchemyError, OSError)  # what a database or a file system may say
 DEFAULT_URL = "sqlite:///tarikh.sqlite"
 
 
@@ -72,6 +74,8 @@ class Tarikh:
     def init(self) -> None:
         """Brings the schema to the newest revision; records nothing."""
         self.database.migrate()
+        with self.database.transaction(write=True) as connection:
+            ensure_pointer(connection)
 
     def ready(self) -> str | None:
         """What keeps the service from answering, or None."""
@@ -81,7 +85,10 @@ class Tarikh:
                 return "the database has no tables yet: run `tarikh init`"
             if current != newest:
                 return f"the schema is at {current}, the code at {newest}: run `tarikh init`"
-            self.reader.last()
+            with self.database.transaction() as connection:
+                written = written_version(connection)
+            if written != VERSION:
+                return f"the facts are of projection version {written}, the code is at {VERSION}: run `tarikh rebuild`"
         except Exception as error:  # whatever the driver says is the reason
             return f"the database cannot be read: {error}"
         return None

@@ -19,6 +19,7 @@ FIRST_DAY = date.min.toordinal()
 LAST_DAY = date.max.toordinal()
 
 LONGEST = 64  # characters of an EDTF day
+_READ = re.compile(r"\[.*\]|[0-9X]{4}(-[0-9X]{2}(-[0-9X]{2})?)?")  # no seasons, no significant digits: they say less than they seem to
 _FULL = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HINT = "write YYYY-MM-DD, YYYY-MM, YYYY, or one of a set of days such as [2018-05-01..2018-05-04] (EDTF)"
 
@@ -55,6 +56,8 @@ def parse_edtf_day(text: str) -> Span:
         return Span(day, day)
     if len(text) > LONGEST:
         raise BadDay(f"an EDTF day of {len(text)} characters is too long: {_HINT}")  # the parser takes seconds for a long list
+    if not _READ.fullmatch(text):
+        raise BadDay(f"{text!r} is not an EDTF day, or has no definite bounds: {_HINT}")
     for part in _FULL.findall(text):
         parse_day(part)  # the EDTF parser accepts 2021-02-29
     try:
@@ -69,6 +72,8 @@ def parse_edtf_day(text: str) -> Span:
         raise error if isinstance(error, BadDay) else BadDay(f"{text!r} has no definite bounds: {_HINT}") from None
     if span.lo > span.hi:
         raise BadDay(f"{text!r} ends before it begins: {_HINT}")
+    if span.hi >= LAST_DAY:
+        raise BadDay(f"{text!r} ends on the last day of the calendar: days go to 9999-12-30")
     return span
 
 

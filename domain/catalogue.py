@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from domain.calendar import parse_day
 from domain.errors import Invalid
 from domain.event import Amended, Event, Payload, Retracted
 from domain.families import (
@@ -29,6 +30,7 @@ from domain.families import (
     report,
 )
 from domain.family import Family
+from domain.members import unpack
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 CORRECTIONS: tuple[type[Payload], ...] = (Amended, Retracted)
@@ -91,8 +93,8 @@ class Catalogue:
         except ValidationError as error:
             raise Invalid(f"data of {topic}: {_explain(error)}") from None
 
-    def event(self, raw: Any) -> Event:
-        """An event from JSON values. Raises Invalid, and says what to put right."""
+    def event(self, raw: Any, stored: bool = False) -> Event:
+        """An event from JSON values. Raises Invalid, and says what to put right. What is `stored` was judged when it was recorded."""
         if not isinstance(raw, dict):
             raise Invalid("an event must be an object with subject, type, record_id, effective, known, data and sources")
         if not isinstance(raw.get("type"), str):
@@ -102,11 +104,30 @@ class Catalogue:
             event = Event.model_validate({**raw, "type": self.topic(type(payload)), "data": payload})
         except ValidationError as error:
             raise Invalid(_explain(error)) from None
+        if not stored:
+            self._coverage_fits(event)
         family = self.family(event.subject)
         meant = payload.data if isinstance(payload, Amended) else payload
         if not isinstance(meant, CORRECTIONS) and self.family_of[type(meant).TYPE] != family.name:
             raise Invalid(f"{type(meant).TYPE} is not an event of {event.subject}: its family has {_names(family)}")
         return event
+
+    def _coverage_fits(self, event: Event) -> None:
+        """What is covered must be a family, and nobody can speak of days that are not over. Raises Invalid."""
+        data = event.data.data if isinstance(event.data, Amended) else event.data
+        if isinstance(data, coverage.Declared | coverage.SnapshotTaken):
+            last = data.last_day if isinstance(data, coverage.Declared) else data.day
+            if data.family not in self.families:
+                raise Invalid(f"family {data.family!r} is not one of {', '.join(self.families)}")
+            if parse_day(last) > event.known_day:
+                raise Invalid(f"it speaks of {last}, and is known {event.known}: nobody can speak of a day before it is over")
+        if isinstance(data, coverage.SnapshotTaken) and data.members is not None:
+            try:
+                count = len(unpack(data.members))
+            except ValueError as error:
+                raise Invalid(str(error)) from None
+            if count != data.entries:
+                raise Invalid(f"members holds {count} numbers, and entries is {data.entries}")
 
     def dump(self, event: Event) -> bytes:
         """The stored form of an event: JSON without defaults, keys in order. `load` gives the event back."""
@@ -117,7 +138,7 @@ class Catalogue:
         return json.dumps(stored, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     def load(self, topic: str, stored: bytes) -> Event:
-        return self.event({**json.loads(stored), "type": topic})
+        return self.event({**json.loads(stored), "type": topic}, stored=True)
 
 
 def _names(family: Family[Any]) -> str:

@@ -25,10 +25,16 @@ def _day(text: str) -> str:
     return text
 
 
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text may not hold a NUL character")
+    return text
+
+
 Edtf = Annotated[str, AfterValidator(_edtf), Field(examples=["2018-05-08", "2018-05", "[2018-05-01..2018-05-04]"])]
 Day = Annotated[str, AfterValidator(_day), Field(examples=["2018-05-08"])]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-Long = Annotated[str, StringConstraints(min_length=1, max_length=200_000)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_no_nul)]
+Long = Annotated[str, StringConstraints(min_length=1, max_length=200_000), AfterValidator(_no_nul)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 Texts = tuple[Text, ...]
 Slugs = tuple[Slug, ...]

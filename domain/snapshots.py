@@ -6,17 +6,15 @@ change has happened on an unknown day: "after the earlier, by the later". `known
 
 from __future__ import annotations
 
-import base64
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
 from domain.calendar import format_day, format_span, parse_day
 
-GROUPS = ("remarks", "aliases", "addresses", "identifiers", "countries")  # what a file set may lack: then it is unknown, not empty
-MAIN = ("name", "type", "listed_on")
+GROUPS = ("remarks", "aliases", "addresses", "identifiers", "countries", "listed_on")  # what a file set may lack: then it is unknown, not empty
+MAIN = ("name", "type")
 
 
 class Presence(Enum):
@@ -38,7 +36,7 @@ class Content:
     addresses: tuple[str, ...] | None = None
     identifiers: tuple[str, ...] | None = None
     countries: tuple[str, ...] | None = None
-    listed_on: str | None = None
+    listed_on: str | tuple[()] | None = None
 
 
 Shown = Content | Presence
@@ -187,7 +185,7 @@ class _History:
     def _whole(self, now: Content) -> dict[str, Any]:
         data: dict[str, Any] = {
             "list": self.maker.name, "entry_number": self.number, "name": now.name, "type": now.type, "by": self.maker.by,
-            "programs": list(now.programs), "listed_on": now.listed_on, **{g: _plain(getattr(now, g)) for g in GROUPS}}
+            "programs": list(now.programs), **{g: _plain(getattr(now, g)) for g in GROUPS}}
         return {name: value for name, value in data.items() if value not in (None, [], "")}
 
     def _event(self, verb: str, type_: str, window: str, lo: int, hi: int, data: dict[str, Any], order: int, known: int | None = None) -> Wanted:
@@ -255,7 +253,7 @@ def _applied(told: Content | None, type_: str, data: Mapping[str, Any]) -> Conte
     verb = type_.partition(".")[2].partition(".")[0]
     if verb in ("listed", "relisted", "entry_seen"):
         groups: dict[str, Any] = {g: _held(data.get(g, ())) for g in GROUPS}
-        return Content(data["name"], data["type"], tuple(data.get("programs", ())), **groups, listed_on=data.get("listed_on"))
+        return Content(data["name"], data["type"], tuple(data.get("programs", ())), **groups)
     if verb in ("delisted", "left_scope") or told is None:
         return None
     if verb == "authority_added":
@@ -266,52 +264,3 @@ def _applied(told: Content | None, type_: str, data: Mapping[str, Any]) -> Conte
     changes.update({g: _held(data[g]) for g in GROUPS if g in data})
     changes.update({n: () if n in GROUPS else None for n in data.get("cleared", ())})
     return replace(told, **changes)
-
-
-# ---------------------------------------------------------------- who was on the list
-def pack(numbers: Iterable[str]) -> str:
-    """Entry numbers, small: differences where all are integers, lines otherwise; zlib, base64."""
-    ordered = sorted(numbers)
-    if all(n.isascii() and n.isdigit() and str(int(n)) == n for n in ordered):
-        values = sorted(map(int, ordered))
-        text = "+" + ",".join(str(b - a) for a, b in zip([0, *values], values, strict=False))
-    else:
-        text = "\n".join(ordered)
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
-
-
-def unpack(packed: str) -> frozenset[str]:
-    """The numbers that `pack` was given."""
-    text = zlib.decompress(base64.b64decode(packed)).decode()
-    if not text.startswith("+"):
-        return frozenset(text.split("\n")) if text else frozenset()
-    total, out = 0, []
-    for step in filter(None, text[1:].split(",")):
-        total += int(step)
-        out.append(str(total))
-    return frozenset(out)
-
-
-class Members:
-    """Who was on a list: a bitmap where the numbers are integers, so that hundreds of snapshots fit in memory."""
-
-    def __init__(self, numbers: Iterable[str]) -> None:
-        numbers = list(numbers)
-        self.count = len(numbers)
-        self._bits: bytearray | None = None
-        self._set: frozenset[str] = frozenset()
-        if numbers and all(n.isascii() and n.isdigit() and len(n) < 8 for n in numbers):
-            bits = bytearray(max(map(int, numbers)) // 8 + 1)
-            for n in map(int, numbers):
-                bits[n >> 3] |= 1 << (n & 7)
-            self._bits = bits
-        else:
-            self._set = frozenset(numbers)
-
-    def __contains__(self, number: str) -> bool:
-        if self._bits is None:
-            return number in self._set
-        if not (number.isascii() and number.isdigit() and len(number) < 8):
-            return False
-        n = int(number)
-        return n >> 3 < len(self._bits) and bool(self._bits[n >> 3] >> (n & 7) & 1)

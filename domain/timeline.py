@@ -15,6 +15,7 @@ from domain.event import Amended, Event, Logged, Retracted
 from domain.family import Attributes, Fact, Family, State, Step, end_term
 
 SCHEDULED = "scheduled"
+LAST_IN_DAY = 2**31
 
 
 class Record(NamedTuple):
@@ -93,7 +94,8 @@ def steps_of(record: Record, root: Record) -> list[Step[Any]]:
     common = (record.data, record.shared, record.version, root.version, announced, record.until)
     out = [Step(record.lo, record.hi, (*place, 0), *common)]
     if record.until is not None and record.until > record.hi:
-        out.append(Step(record.until, record.until, (*place, 1), *common, ends=True))
+        # after everything that starts on the same day: a renewal on the day of the planned end voids it
+        out.append(Step(record.until, record.until, (LAST_IN_DAY, root.known, root.version, 1), *common, ends=True))
     return out
 
 

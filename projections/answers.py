@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from domain.calendar import FIRST_DAY, format_day
 from domain.catalogue import Catalogue
 from domain.errors import BadQuestion, Invalid, NotFound
-from domain.event import Event, Logged, parse_event_id
+from domain.event import SUBJECT, Event, Logged, parse_event_id
 from domain.family import RELATION, Family
 from projections.basis import Basis, format_instant
+from projections.certainty import ended, whole
 from projections.coverage import coverage
 from projections.diff import changes
 from projections.lists import on_list, snapshots
@@ -44,7 +45,7 @@ class Answers:
 
     def basis(self, as_of: str | None = None, known_at: str | None = None, recorded_at: str | None = None) -> Resolved:
         """Resolves the three times of a question. Raises BadQuestion."""
-        return resolve(self.log, self.store, self.today(), as_of, known_at, recorded_at)
+        return resolve(self.log, self.today(), as_of, known_at, recorded_at)
 
     def family(self, plural: str) -> Family[Any]:
         """A family by the name of its list. Raises NotFound."""
@@ -56,7 +57,7 @@ class Answers:
 
     # ------------------------------------------------------------ the relation
     def stab(self, asked: Resolved) -> list[Found]:
-        return self.store.stab(asked.basis, self.relation, asked.newest)
+        return self.store.stab(asked.basis, self.relation)
 
     def state(self, asked: Resolved) -> bytes:
         """`{"basis", "relation", one list per family, "coverage"}`."""
@@ -71,7 +72,7 @@ class Answers:
             found = [item for item in self.stab(asked) if item.family == family.name]
         else:
             a, b = self._between(first, last, asked.basis)
-            found = self.store.between(asked.basis, self.relation, family.name, a, b)
+            found = whole(self.store.between(asked.basis, self.relation, family.name, a, b))
         kept = matching(found, filters)
         page, cursor = _page(kept, limit, offset, asked.basis)
         head = {"basis": asked.basis.echo(), "total": len(kept)}
@@ -91,13 +92,12 @@ class Answers:
         for name, text in (("from", first), ("to", last), ("from_known_at", from_known_at), ("to_known_at", to_known_at)):
             if text is not None:
                 day(name, text)
-        known = from_known_at or to_known_at
-        before = self.basis(first, known, from_recorded_at or to_recorded_at)
-        after = self.basis(last, to_known_at or from_known_at, to_recorded_at)
+        known, end = from_known_at or to_known_at, self.log.last()  # one end of the log for both sides
+        before = resolve(self.log, self.today(), first, known, from_recorded_at or to_recorded_at, end)
+        after = resolve(self.log, self.today(), last, to_known_at or from_known_at, to_recorded_at, end)
         bases = [before.basis, before.basis._replace(position=after.basis.position, recorded_at=after.basis.recorded_at)]
         bases += [bases[1]._replace(known_at=after.basis.known_at), after.basis]
-        at_end = self.basis().basis.position
-        stabs = [self.store.stab(b, self.relation, b.position == at_end) for b in bases]
+        stabs = [self.store.stab(b, self.relation) for b in bases]
         corrected, learned, changed = (changes(a, b) for a, b in pairwise(stabs))
         out = {"from": before.basis.echo(), "to": after.basis.echo(), "corrected": corrected, "learned": learned, "changed": changed,
                "coverage": coverage(self.store, after.basis)}
@@ -109,7 +109,7 @@ class Answers:
         a, b = self._between(first, last, asked.basis)
         places = [p for p in self.store.places(asked.basis, a, b, [subject] if subject else ())
                   if self._told(p.subject) and (family is None or p.subject.startswith(self.family(family).name + ":"))]
-        roots = {(i.event.subject, i.version): i.position for i in self.log.events([(p.subject, p.root) for p in places])}
+        roots = self.log.positions([(p.subject, p.root) for p in places])
         places.sort(key=lambda p: (p.valid_from, p.valid_to, p.rank, p.root_known, roots[p.subject, p.root]))
         page, cursor = _page(places, limit, offset, asked.basis)
         items = [event_json(item) for item in self.log.events([(p.subject, p.version) for p in page])]
@@ -133,7 +133,7 @@ class Answers:
             self.catalogue.family(subject)
         except Invalid as error:
             raise NotFound(str(error)) from None
-        if not self.store.heard_of(basis, subject):
+        if not SUBJECT.fullmatch(subject) or not self.store.heard_of(basis, subject):
             raise NotFound(f"{subject} is not known on this basis: GET /v1/subjects?q=... finds subjects")
 
     def _visible(self, basis: Basis, subject: str) -> list[Logged]:
@@ -148,7 +148,7 @@ class Answers:
         family = subject.partition(":")[0]
         head = {"basis": asked.basis.echo(), "subject": subject, "family": family, "version": max(item.version for item in visible)}
         facts, past = self.store.of_subject(asked.basis, subject), self.store.past_of_subject(asked.basis, subject)
-        told = [item for item in past if item.status != "scheduled"]
+        told = ended(past, asked.basis.as_of)
         tail = {"history": f"/v1/subjects/{subject}/history", "coverage": coverage(self.store, asked.basis, family)}
         return dumps(head)[:-1] + b',"facts":' + join(facts) + b',"past":' + join(told) + b"," + dumps(tail)[1:]
 
@@ -209,7 +209,7 @@ class Answers:
         for at in days:
             known = min(at, asked.basis.known_at) if point_in_time else asked.basis.known_at
             basis = asked.basis.on(at, known)
-            value = (counted(spec, self.store.stab(basis, self.relation, asked.newest)) if spec
+            value = (counted(spec, self.store.stab(basis, self.relation), at) if spec
                      else measured(self.store.of_subject(basis, name)))
             items.append({"day": format_day(at), "known_at": format_day(known), **value})
         return dumps({"basis": asked.basis.echo(), "series": name, "step": step, "point_in_time": point_in_time, "items": items,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -73,11 +73,12 @@ class MarkRow(NamedTuple):
 
 
 class NameRow(NamedTuple):
-    """That a subject was heard of, and under which name, from this known day on."""
+    """Known days on which a subject had been heard of (name empty), or was known under a name."""
 
     subject: str
     family: str
     known_from: int
+    known_to: int
     name: str
 
 
@@ -135,13 +136,27 @@ def marks(steps: Sequence[Step[Any]]) -> set[Mark]:
 
 
 # ---------------------------------------------------------------- the sweep over the known axis
-def _sweep(family: Family[Any], stream: Sequence[Record]) -> Iterator[tuple[Hashable, int, int]]:
-    """(run or mark, known_from, known_to) of one subject. Only scopes that an event touches are folded again."""
+class Box(NamedTuple):
+    """A run or a mark, and the known days on which it is told."""
+
+    scope: str
+    thing: Run | Mark
+    known_from: int
+    known_to: int
+
+
+def sweep(family: Family[Any], stream: Sequence[Record], opened: Iterable[Box] = (), start: int = -1) -> Iterator[Box]:
+    """The boxes of one subject that reach beyond the known day `start`, by a sweep over its known days from there.
+
+    `opened` are the boxes that hold on the day before `start`. Only scopes that an event touches are folded again.
+    """
     versions: dict[int, list[Record]] = defaultdict(list)
     said: dict[int, Record] = {}
     scopes: dict[str, dict[int, Record]] = defaultdict(dict)
     roots = {record.version: record for record in stream}
-    live: dict[str, dict[Hashable, int]] = defaultdict(dict)
+    live: dict[str, dict[Run | Mark, int]] = defaultdict(dict)
+    for box in opened:
+        live[box.scope][box.thing] = box.known_from
     for known, arrivals in groupby(sorted(stream, key=lambda r: r.known), key=lambda r: r.known):
         touched: set[str] = set()
         changed: set[int] = set()
@@ -156,24 +171,34 @@ def _sweep(family: Family[Any], stream: Sequence[Record]) -> Iterator[tuple[Hash
                 said[root] = now
                 touched.add(scope := family.scope(now.data))
                 scopes[scope][root] = now
+        if known < start:
+            continue
         for scope in touched:
             steps = sort_steps(step for root, record in scopes[scope].items() for step in steps_of(record, roots[root]))
-            after: set[Hashable] = {*runs(steps, fold(family, steps)), *marks(steps)}
+            after: set[Run | Mark] = {*runs(steps, fold(family, steps)), *marks(steps)}
             before = live[scope]
             for thing in before.keys() - after:
-                yield thing, before.pop(thing), known
+                yield Box(scope, thing, before.pop(thing), known)
             for thing in after - before.keys():
                 before[thing] = known
-    for held in live.values():
+    for scope, held in live.items():
         for thing, known in held.items():
-            yield thing, known, FOREVER
+            yield Box(scope, thing, known, FOREVER)
 
 
 def rows_of(family: Family[Any], subject: str, stream: Sequence[Logged], relation: str) -> Rows:
     """The rows of one subject as its log stands: what the fact store holds as open."""
+    said = records(family, stream)
+    return rows_from(family, subject, said, sweep(family, said), relation)
+
+
+def rows_from(family: Family[Any], subject: str, said: Sequence[Record], boxes: Iterable[Box], relation: str) -> Rows:
+    """Boxes as they are stored."""
     facts: set[FactRow] = set()
     places: set[MarkRow] = set()
-    for thing, known_from, known_to in _sweep(family, records(family, stream)):
+    names: set[NameRow] = set()
+    by_version = {record.version: record for record in said}
+    for _, thing, known_from, known_to in boxes:
         if isinstance(thing, Run):
             facts.add(FactRow(
                 subject, family.name, relation if family.concerns(thing.fact) else "", thing.key, thing.fact.kind,
@@ -182,26 +207,17 @@ def rows_of(family: Family[Any], subject: str, stream: Sequence[Logged], relatio
             rank, root_known, root, _ = thing.place
             places.add(MarkRow(subject, family.name, thing.valid_from, thing.valid_to, known_from, known_to, rank, root_known,
                                root, thing.version))
-    return Rows(frozenset(facts), frozenset(places), frozenset(_names(family, subject, stream)))
+            names |= {NameRow(subject, family.name, known_from, known_to, name) for name in _names(by_version[thing.version].data)}
+    if said:
+        names.add(NameRow(subject, family.name, min(record.known for record in said), FOREVER, ""))
+    return Rows(frozenset(facts), frozenset(places), frozenset(names))
 
 
-def _names(family: Family[Any], subject: str, stream: Sequence[Logged]) -> Iterator[NameRow]:
-    """The subject itself from its first known day, and each further name from the first day it was known under it.
-
-    The subject's latest known day has a row as well: an event that was retracted as known on its own day leaves no other trace.
-    """
-    first: dict[str, int] = {}
-    latest = 0
-    for item in stream:
-        known = 0 if family.recorded_alone else item.event.known_day
-        latest = max(latest, known)
-        data = getattr(item.event.data, "data", item.event.data)
-        names = ["", getattr(data, "name", None), *getattr(data, "aliases", ())]
-        for name in names:
-            if name is not None:
-                first[name] = min(known, first.get(name, known))
-    yield NameRow(subject, family.name, latest, "")
-    yield from (NameRow(subject, family.name, known, name) for name, known in first.items())
+def _names(data: Any) -> Iterator[str]:
+    """The names by which an event speaks of its subject."""
+    if (name := getattr(data, "name", None)) is not None:
+        yield name
+    yield from getattr(data, "aliases", ())
 
 
 def body_of(subject: str, run: Run | Any) -> bytes:
@@ -228,11 +244,23 @@ class Span(NamedTuple):
 
 
 def history(family: Family[Any], subject: str, stream: Sequence[Logged], relation: str) -> list[Span]:
-    """Every row that the subject ever had: what the fact table holds once it is rebuilt from the log."""
+    """Every row that the subject ever had: what the fact table holds once it is rebuilt from the log.
+
+    Each batch sweeps only the known days that it can have changed; the boxes before them are kept.
+    """
+    said = records(family, stream)
+    boxes: set[Box] = set()
     opened: dict[FactRow | MarkRow | NameRow, int] = {}
     out: list[Span] = []
+    done = 0
     for i, batch in _batch_ends(stream):
-        rows = rows_of(family, subject, stream[:i], relation)
+        last = stream[i - 1].version
+        so_far = [record for record in said if record.version <= last]
+        fresh = [record.known for record in so_far if record.version > done]
+        start, done = min(fresh, default=FOREVER), last
+        kept = {box for box in boxes if box.known_to < start}
+        boxes = kept | set(sweep(family, so_far, (b for b in boxes if b.known_from < start <= b.known_to), start))
+        rows = rows_from(family, subject, so_far, boxes, relation)
         now: set[FactRow | MarkRow | NameRow] = {*rows.facts, *rows.marks, *rows.names}
         for row in opened.keys() - now:
             out.append(Span(row, opened.pop(row), batch))

@@ -16,11 +16,6 @@ def spans(facts: Facts, basis: Basis) -> list[dict[str, Any]]:
     return [json.loads(f.body)["attributes"] for f in found if f.kind == "span"]
 
 
-def last_covered_day(facts: Facts, basis: Basis) -> int:
-    """The last day of which any family's record speaks, 0 without coverage."""
-    return max((parse_day(span["last_day"]) for span in spans(facts, basis)), default=0)
-
-
 def coverage(facts: Facts, basis: Basis, family: str | None = None) -> list[dict[str, Any]]:
     """What is covered as known on the basis, and how far the basis's day lies before or beyond it, in days.
 

@@ -7,15 +7,13 @@ from typing import NamedTuple
 from domain.calendar import BadDay, parse_day
 from domain.errors import BadQuestion
 from projections.basis import Basis, parse_instant
-from projections.coverage import last_covered_day
-from projections.ports import EventLog, Facts
+from projections.ports import EventLog
 
 
 class Resolved(NamedTuple):
     """A basis, and what may be said of it."""
 
     basis: Basis
-    newest: bool  # at the last position: no row can have been closed after it
     immutable: bool  # all three times were explicit, and the log is past them
 
 
@@ -28,11 +26,12 @@ def day(name: str, text: str) -> int:
 
 
 def resolve(
-    log: EventLog, facts: Facts, today: int, as_of: str | None = None, known_at: str | None = None, recorded_at: str | None = None
+    log: EventLog, today: int, as_of: str | None = None, known_at: str | None = None, recorded_at: str | None = None,
+    end: tuple[int, int] | None = None,
 ) -> Resolved:
-    """The basis of a question. Left out: as_of is today, known_at all that the log knows, recorded_at its last batch."""
-    last_position, last_instant = log.last()
-    position, instant = last_position, last_instant
+    """The basis of a question. Left out: as_of is today, known_at all that the log knows, recorded_at its last batch (or `end`)."""
+    position, last_instant = end or log.last()
+    instant = last_instant
     if recorded_at is not None:
         try:
             asked = parse_instant(recorded_at)
@@ -45,6 +44,6 @@ def resolve(
     if known_at is not None:
         basis = basis._replace(known_at=day("known_at", known_at))
     else:
-        basis = basis._replace(known_at=max(facts.latest_known(position), last_covered_day(facts, basis)) or basis.as_of)
+        basis = basis._replace(known_at=log.latest_known(position) or basis.as_of)
     explicit = None not in (as_of, known_at, recorded_at)
-    return Resolved(basis, position == last_position, explicit and asked <= last_instant)
+    return Resolved(basis, explicit and asked <= last_instant)

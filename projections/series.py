@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 from domain.calendar import format_day
 from domain.errors import BadQuestion
+from projections.certainty import run_is_certain
 from projections.ports import Found
 
 STEPS = ("day", "week", "month", "quarter", "year")
@@ -72,20 +73,27 @@ def _end(day: date, step: str) -> int:
         date(day.year, 3, 1).toordinal() - 1)
 
 
-def counted(spec: Count, found: Iterable[Found]) -> dict[str, Any]:
-    """How many hold for certain and how many possibly, and the certain ones by the items of `spec.by`."""
-    certain, possible, by = 0, 0, Counter[str]()
+def counted(spec: Count, found: Iterable[Found], day: int) -> dict[str, Any]:
+    """How many keys hold for certain and how many possibly, and the certain ones by the items of `spec.by`.
+
+    A key holds for certain if every possible state of the day has it, even where its words are not certain; it is then counted under
+    those items that all its words share.
+    """
+    keys: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for item in found:
         if item.family != spec.family or item.kind not in spec.kinds or item.status not in spec.statuses:
             continue
-        fact = json.loads(item.body)
-        if fact["certainty"] != "certain":
-            possible += 1
-            continue
-        certain += 1
-        value = fact["attributes"].get(spec.by) if spec.by else None
-        by.update(value if isinstance(value, list) else [str(value)] if value is not None else [])
-    return {"value": certain, "possible": possible, "by": dict(sorted(by.items()))}
+        keys[item.subject, item.key].append(json.loads(item.body))
+    certain, by = 0, Counter[str]()
+    for facts in keys.values():
+        if any(run_is_certain(fact, day) for fact in facts):
+            certain += 1
+            by.update(set.intersection(*(_items(fact["attributes"].get(spec.by)) for fact in facts)) if spec.by else ())
+    return {"value": certain, "possible": len(keys) - certain, "by": dict(sorted(by.items()))}
+
+
+def _items(value: Any) -> set[str]:
+    return set(value) if isinstance(value, list) else set() if value is None else {str(value)}
 
 
 def measured(found: Sequence[Found]) -> dict[str, Any]:

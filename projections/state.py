@@ -42,9 +42,8 @@ def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, 
     by_program: Counter[str] = Counter()
     by_authority: Counter[str] = Counter()
     total = groups = 0
-    for item in designations:
-        if item.status == SCHEDULED or item.kind != "listing":
-            continue
+    last = {(item.subject, item.key): item for item in designations if item.kind == "listing" and item.status != SCHEDULED}
+    for item in last.values():  # one for each key, though it may be told in several possible words
         attributes = json.loads(item.body)["attributes"]
         if attributes["type"] == "group":  # an action that named many: its members may be entries of their own
             groups += 1

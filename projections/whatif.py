@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from domain.catalogue import Catalogue
-from domain.decide import new_events, objection
-from domain.errors import NotFound
+from domain.decide import SCOPE_LIMIT, new_events, objection
+from domain.errors import Invalid, NotFound
 from domain.event import Event, Logged, parse_event_id
 from domain.timeline import facts_on, records
 from projections.basis import Basis
@@ -43,9 +43,15 @@ def suppose(
             if version not in visible:
                 raise NotFound(f"no event {subject}@{version} is known on the basis")
         kept = [item for item in stream if item.version not in left_out.get(subject, ())]
-        new = new_events(kept, added.get(subject, ()))
+        new = new_events([item for item in kept if item.version in visible], added.get(subject, ()))  # what is not known may not refuse
         last = max((item.version for item in stream), default=0)
         whole = [*kept, *(Logged(event, last + i, basis.position, basis.position, basis.recorded_at) for i, event in enumerate(new, 1))]
+        known = {item.event.record_id for item in whole if item.version in visible or item.version > last}
+        for event in new:
+            if (target := getattr(event.data, "target", None)) is not None and target not in known:
+                notes.append(f"{subject}: the target {target!r} of {event.record_id!r} is not there: it corrects nothing")
+        if len(whole) > SCOPE_LIMIT:
+            raise Invalid(f"{subject} would have {len(whole)} events: a supposition takes at most {SCOPE_LIMIT} for a subject")
         problem = objection(family, subject, whole, basis.known_at, basis.position)
         notes += [problem] if problem else []
         for held in facts_on(family, records(family, whole), basis.as_of, basis.known_at, basis.position):

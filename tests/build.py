@@ -13,7 +13,7 @@ from domain.timeline import Held, facts_on, records
 from tests.histories import hints, numbered
 
 LATER = parse_day("2099-12-31")
-_FILLED: dict[str, Any] = {"value": 1.0, "entries": 1, "final": False, "by": "USA"}
+_FILLED: dict[str, Any] = {"family": "agreement", "value": 1.0, "entries": 1, "final": False, "by": "USA"}
 
 
 def say(type: str, effective: str | None = None, known: str | None = None, *, id: str | None = None, subject: str | None = None,
@@ -24,7 +24,7 @@ def say(type: str, effective: str | None = None, known: str | None = None, *, id
     return CATALOGUE.event({
         "subject": subject or f"{type.partition('.')[0]}:a", "type": type, "record_id": id or f"{type}/{effective.strip('[]')}",
         "effective": effective, "known": known or effective, "until": until, "order": order, "data": payload,
-        "sources": [{"publisher": "p", "title": "t"}]})
+        "sources": [{"publisher": "p", "title": "t"}]}, stored=True)
 
 
 def _filled(type: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +45,14 @@ def amend(target: str, type: str, effective: str, known: str, *, id: str = "amen
     return CATALOGUE.event({
         "subject": subject or f"{type.partition('.')[0]}:a", "type": "correction.amended", "record_id": id, "effective": effective,
         "known": known, "until": until, "data": {"target": target, "type": type, "data": _filled(type, data)},
-        "sources": [{"publisher": "p", "title": "t"}]})
+        "sources": [{"publisher": "p", "title": "t"}]}, stored=True)
 
 
 def retract(target: str, known: str, *, subject: str = "agreement:a", id: str = "retraction") -> Event:
     """A correction that takes `target` back."""
     return CATALOGUE.event({
         "subject": subject, "type": "correction.retracted", "record_id": id, "known": known,
-        "data": {"target": target, "reason": "an error"}, "sources": [{"publisher": "p", "title": "t"}]})
+        "data": {"target": target, "reason": "an error"}, "sources": [{"publisher": "p", "title": "t"}]}, stored=True)
 
 
 def stream(*events: Event) -> list[Logged]:

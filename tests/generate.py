@@ -19,11 +19,14 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from adapters import chronology
+from adapters.lists.importer import MAKERS, Importer
+from adapters.lists.model import Entry, Snapshot
 from adapters.log import LogRecorder
 from api.http import create_app
 from api.wiring import CATALOGUE, Settings, Tarikh
 from domain.describe import events_page, families_page
 from domain.event import Event
+from domain.source import Source
 from projections.basis import parse_instant
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +67,14 @@ def record_under_a_fixed_clock(folder: Path) -> Iterator[Tarikh]:
         core.close()
 
 
+LISTS = {
+    "lists": "/v1/lists?as_of=2020-01-01&known_at=2021-12-31",
+    "on-list": "/v1/lists/OFAC-SDN/30842?as_of=2019-01-04&known_at=2021-12-31",
+}
+_ENTRIES = {"306": ("BANCO NACIONAL DE CUBA", ("CUBA",)), "25580": ("BANK SEPAH", ("IFSR", "IRAN", "NPWMD")),
+            "30842": ("ASTAN QUDS RAZAVI", ("IRAN-EO13876",))}
+
+
 def examples() -> dict[str, Any]:
     """A real answer for each example that the OpenAPI document names, and a real event for what is posted."""
     with tempfile.TemporaryDirectory() as folder, record_under_a_fixed_clock(Path(folder)) as core, TestClient(create_app(core)) as http:
@@ -73,6 +84,8 @@ def examples() -> dict[str, Any]:
             return answer.json()
 
         out = {name: ask(url) for name, url in QUESTIONS.items()}
+        _two_snapshots(core)
+        out |= {name: ask(url) for name, url in LISTS.items()}
         ids = {(item["subject"], item["record_id"]): item["id"]
                for subject in ("relations:irn-usa", "agreement:jcpoa") for item in ask(f"/v1/subjects/{subject}/history")["items"]}
         withdrew = ask(f"/v1/events/{ids['agreement:jcpoa', WITHDREW]}")
@@ -80,6 +93,15 @@ def examples() -> dict[str, Any]:
         assert supposed.status_code == 200, supposed.text
         posted = {name: value for name, value in withdrew.items() if name not in ("id", "position", "recorded_at")}
         return {**out, "event": withdrew, "what-if": supposed.json(), "record": posted}
+
+
+def _two_snapshots(core: Tarikh) -> None:
+    """Two snapshots of a list, cut to a few entries: enough for real answers about one."""
+    importer = Importer(core.writer, core.reader, MAKERS["OFAC-SDN"])
+    for day, numbers in (("2019-01-04", ("306", "25580")), ("2021-04-25", ("306", "25580", "30842"))):
+        entries = {n: Entry(n, name, "entity", programs) for n, (name, programs) in _ENTRIES.items() if n in numbers}
+        source = Source(publisher="US Treasury, Office of Foreign Assets Control", title="SDN List", date=day)
+        importer.take(Snapshot("OFAC-SDN", day, entries, source, f"cut of {day}"))
 
 
 def record_events() -> list[Event]:

@@ -23,7 +23,7 @@ def full_event(cls: type[Payload]) -> Event:
     return CATALOGUE.event({
         "subject": f"{family}:sample.slug_1-a", "type": cls.TYPE, "record_id": "sample/2018-05-08:1", "effective": "[2018-05-01..2018-05-04]",
         "known": "2018-05", "until": "2018-12-31", "order": -1, "data": data, "summary": "Tárikh تاریخ", "sources": [_FULL_SOURCE],
-        "confidence": "low", "note": "what is uncertain"})
+        "confidence": "low", "note": "what is uncertain"}, stored=True)
 
 
 def _corrects(cls: type[Payload]) -> dict[str, Any]:

@@ -51,7 +51,6 @@ def _value(hint: Any, random: Random) -> Any:
     raise TypeError(f"no values for {hint!r}: say here what such a field may hold")
 
 
-@cache
 def payloads(cls: type[Payload]) -> tuple[Payload, ...]:
     """Payloads of one class, the same at every run: hypothesis picks among them, which is much cheaper than to draw each field."""
     random, out = Random(cls.TYPE), []

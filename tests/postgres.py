@@ -70,17 +70,19 @@ class Postgres:
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
-        options = ["-c", f"listen_addresses=127.0.0.1", "-c", f"port={self.port}", "-c", f"unix_socket_directories={self.folder}",
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}", "-c", f"unix_socket_directories={self.folder}",
                    "-c", "max_connections=200", "-c", "shared_buffers=128MB"]
         if not self.durable:
             options += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
         log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen([self.bin / "postgres", "-D", self.data, *options], stdout=log, stderr=log, cwd="/", env=self._env(), **self._as)
+        command = [str(self.bin / "postgres"), "-D", self.data, *options]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", env=self._env(), **self._as)
         log.close()
         for _ in range(600):
             if self.process.poll() is not None:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
-            ready = subprocess.run([self.bin / "pg_isready", "-h", "127.0.0.1", "-p", str(self.port)], capture_output=True, env=self._env(), check=False)
+            probe = [str(self.bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+            ready = subprocess.run(probe, capture_output=True, env=self._env(), check=False)
             if ready.returncode == 0:
                 return
             time.sleep(0.05)

@@ -23,16 +23,20 @@ def read_file(path: Path, catalogue: Catalogue) -> list[Event]:
     """The events of one file. Raises Invalid, and names the file and the event."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path.name}: not TOML in UTF-8: {error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise Invalid(f"{path.name}: not a TOML file in UTF-8: {error}") from None
     if unknown := set(tables) - {"source", "event"}:
         raise Invalid(f"{path.name}: unknown tables {', '.join(sorted(unknown))}: a record has [source.<id>] and [[event]]")
-    sources: dict[str, Any] = tables.get("source", {})
-    return [_event(path.name, raw, sources, catalogue) for raw in tables.get("event", [])]
+    sources, events = tables.get("source", {}), tables.get("event", [])
+    if not isinstance(sources, dict) or not isinstance(events, list) or not all(isinstance(e, dict) for e in events):
+        raise Invalid(f"{path.name}: a record has tables [source.<id>] and an array of tables [[event]]")
+    return [_event(path.name, raw, sources, catalogue) for raw in events]
 
 
 def _event(file: str, raw: dict[str, Any], sources: dict[str, Any], catalogue: Catalogue) -> Event:
     name = raw.get("record_id", "an event without record_id")
+    if not isinstance(raw.get("sources", []), list):
+        raise Invalid(f"{file}: {name}: sources must be a list of ids")
     missing = [ref for ref in raw.get("sources", ()) if isinstance(ref, str) and ref not in sources]
     if missing:
         raise Invalid(f"{file}: {name}: no [source.{missing[0]}] in this file")

@@ -25,9 +25,12 @@ from adapters.schema import fact
 from adapters.writer import Writer
 from domain.calendar import format_day, parse_day
 from domain.catalogue import Catalogue
+from domain.decide import judge
+from domain.errors import Refused
 from domain.event import Event, Logged, Retracted
 from domain.families.designation import concerns_iran
-from domain.snapshots import GROUPS, Content, Exact, ListMaker, Members, Presence, Shown, Wanted, history_of, pack, shown_by, unpack
+from domain.members import Members, pack, unpack
+from domain.snapshots import GROUPS, Content, Exact, ListMaker, Presence, Shown, Wanted, history_of, shown_by
 
 MAKERS = {
     "OFAC-SDN": ListMaker("OFAC-SDN", "USA", "1986-12-10"),  # first published list: 51 FR 44459
@@ -211,10 +214,24 @@ class Importer:
             standing = {rid: (e.type, e.data.model_dump(mode="json", exclude_defaults=True)) for rid, e in mine.items()}
             shown = shown_by(number, self.maker, days, lambda d, n=number: d in presence[n], carried, standing, exact)  # type: ignore[misc]
             insort(shown, (day, self._shown(snapshot, number, carries)), key=lambda pair: pair[0])
-            events += self._corrections(number, mine, history_of(self.maker, number, shown, exact), source)
-            if events and events[-1].subject == self.subject(number):
+            new = self._corrections(number, mine, history_of(self.maker, number, shown, exact), source)
+            if new and number in self.exact and self._contradicts(streams.get(self.subject(number), []), new):
+                continue
+            events += new
+            if new:
                 self.followed.add(number)
         return events
+
+    def _contradicts(self, stream: Sequence[Logged], new: Sequence[Event]) -> bool:
+        """Whether what the list shows of an entry cannot be squared with what the record says of it; the record then stands."""
+        subject = new[0].subject
+        try:
+            judge(self.catalogue.family(subject), stream, new, None, subject)
+        except Refused as error:
+            self.summary.skipped["entries of which the record says otherwise"] += 1
+            self.summary.notes[f"the record stands: {error}"] += 1
+            return True
+        return False
 
     def _presence(self, numbers: Sequence[str]) -> Mapping[str, set[int]]:
         """On which recorded snapshots each entry is."""
@@ -227,7 +244,7 @@ class Importer:
             return Presence.OUT_OF_SCOPE
         e: Entry = snapshot.entries[number]
         groups: dict[str, Any] = {g: getattr(e, g) or () for g in GROUPS if g in carries}
-        return Content(e.name, e.type, e.programs, listed_on=e.listed_on, **groups)
+        return Content(e.name, e.type, e.programs, **groups)
 
     def _standing(self, stream: Sequence[Logged], number: str) -> dict[str, Event]:
         """The importer's own events of an entry that are not retracted."""

@@ -24,7 +24,7 @@ class WhatIf(BaseModel):
     known_at: str | None = None
     recorded_at: str | None = None
     without: list[str] = Field(default_factory=list, max_length=1000, examples=[["agreement:jcpoa@9"]])
-    add: list[dict[str, Any]] = Field(default_factory=list, max_length=1000, description="events as POST /v1/events takes them")
+    add: list[dict[str, Any]] = Field(default_factory=list, max_length=100, description="events as POST /v1/events takes them")
 
 
 @router.get("/v1/relations/{relation}", responses=documented(models.StateShape, "state", NOT_FOUND))

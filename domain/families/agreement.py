@@ -306,6 +306,8 @@ def refuse(state: State, step: Step[AgreementEvent]) -> str | None:
             return "it is terminated: a new agreement is a new subject"
         case ParticipantWithdrew() if f"participant:{e.party}" not in state:
             return f"{e.party} is not a participant then, so it cannot withdraw: record its entry first, or check the day"
+        case ParticipantRejoined() if now is None or ended:
+            return "there is no agreement in being that could be rejoined"
         case ParticipantRejoined() if f"participant:{e.party}" in state:
             return f"{e.party} is already a participant"
         case ReviewClosed() if "review" not in state:

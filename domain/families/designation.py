@@ -190,6 +190,12 @@ def refuse(state: State, step: Step[DesignationEvent]) -> str | None:
         case Listed() if (now := state.get(f"listing:{e.list}")) and e.authority in (None, *(now.get("authorities") or ())):
             if e.entry_number == now.get("entry_number") and set(e.programs) <= set(now.get("programs") or ()):
                 return f"it is already on {e.list} on that authority"
+        case AuthorityRemoved() if (held := state.get(f"listing:{e.list}")) is not None:
+            gone = [p for p in e.programs if p not in (held.get("programs") or ())]
+            if e.authority and e.authority not in (held.get("authorities") or ()):
+                gone.append(e.authority)
+            if gone:
+                return f"it is not on {e.list} under {gone[0]} then, which could therefore not be removed"
         case Delisted() if f"unfollowed:{e.list}" in state:
             return None
         case AuthorityAdded() | AuthorityRemoved() | Changed() | Delisted() | LeftScope() | EntrySeen() if f"listing:{e.list}" not in state:

@@ -154,6 +154,8 @@ def refuse(state: State, step: Step[NegotiationEvent]) -> str | None:
             return f"no proposal {e.proposal} is on the table"
         case RoundCancelled() if f"round:{e.round}" not in state:
             return f"round {e.round} was not set, so it cannot be called off"
+        case RoundScheduled() if f"round:{e.round}" in state:
+            return f"round {e.round} is already {state[f'round:{e.round}'].status}: give a new one another name"
         case RoundHeld() if (r := state.get(f"round:{e.round}")) and r.status != "scheduled_round":
             return f"round {e.round} is already {r.status}"
     return None

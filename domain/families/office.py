@@ -155,8 +155,10 @@ def evolve(state: State, step: Step[OfficeEvent]) -> State:
 
 def refuse(state: State, step: Step[OfficeEvent]) -> str | None:
     e = step.data
+    if "abolition" in state:
+        return "the office is already abolished"
     if isinstance(e, Abolished):
-        return "the office is already abolished" if "abolition" in state else None
+        return None
     held = state.get(f"holder:{e.person}")
     match e:
         case Assumed() if held is not None and held.status == "in_office":

@@ -86,7 +86,7 @@ def refuse(state: State, step: Step[ProceedingEvent]) -> str | None:
             return f"the case is already {now.status}"
         case Settled() | ProceedingClosed() | MeasuresOrdered() if now is None:
             return "no case is pending then: record its filing first"
-        case MeasuresOrdered() | Settled() if now is not None and now.status == "closed":
+        case MeasuresOrdered() | Settled() | ProceedingClosed() | JudgmentGiven() if now is not None and now.status == "closed":
             return "the case is closed"
     return None
 

@@ -253,6 +253,8 @@ def refuse(state: State, step: Step[ProgramEvent]) -> str | None:
             return "it is not suspended, so it cannot resume"
         case Revoked() if now is None and "emergency" not in state and not any(k.startswith("measure:") for k in state):
             return "nothing is in force that could be revoked"
+        case MeasureExpired() if f"expiry:{e.measure}" in state:
+            return f"measure {e.measure} has already lapsed"
         case AssertionWithdrawn() if f"assertion:{e.by}" not in state:
             return f"{e.by} has asserted nothing that it could withdraw"
     return None

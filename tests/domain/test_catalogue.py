@@ -14,6 +14,7 @@ from domain.catalogue import CATALOGUE, Catalogue
 from domain.errors import Invalid
 from domain.event import Amended, Logged, Payload, Slug
 from domain.families import pledge
+from domain.family import Family
 from tests.build import say
 from tests.golden_files import FOLDER, full_event, missing, path_of
 from tests.histories import histories, share
@@ -140,7 +141,8 @@ class MadeAgain(MadeAnew):
 
 
 def _catalogue(cls: type[Payload]) -> Catalogue:
-    family = replace(pledge.FAMILY, events=(cls, *(c for c in pledge.FAMILY.events if c.TYPE != "pledge.made")))
+    old: Family[Any] = pledge.FAMILY
+    family = replace(old, events=(cls, *(c for c in old.events if c.TYPE != "pledge.made")))
     return Catalogue([family], {
         ("pledge.made", 1): lambda data: {"maker": data["by"], "name": data["name"]},
         ("pledge.made", 2): lambda data: {**data, "solemn": False},

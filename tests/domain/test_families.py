@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from domain.catalogue import CATALOGUE
@@ -252,7 +254,7 @@ def test_a_case_that_was_not_filed_has_no_measures_and_no_settlement() -> None:
 
 # ---------------------------------------------------------------- indicator
 def test_a_figure_that_was_not_published_cannot_be_revised() -> None:
-    period = {"period": "2019", "until": "2020-01-01", "publisher": "imf"}
+    period: dict[str, Any] = {"period": "2019", "until": "2020-01-01", "publisher": "imf"}
     assert refused("no figure for 2019", say("indicator.revised", "2019-01-01", **period))
     assert refusal(say("indicator.observed", "2019-01-01", **period), say("indicator.revised", "2019-01-01", **period)) is None
 

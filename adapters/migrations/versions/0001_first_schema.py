@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "log",
         sa.Column("position", BIG, primary_key=True, autoincrement=False),
-        _column("batch", BIG), _column("recorded_at", BIG), _column("originator_id", sa.Uuid()),
+        _column("batch", BIG), _column("recorded_at", BIG), _column("latest_known", BIG), _column("originator_id", sa.Uuid()),
         _column("originator_version", BIG), _column("topic", sa.Text()), _column("state", sa.LargeBinary()),
         sa.UniqueConstraint("originator_id", "originator_version", name="uq_log_originator"),
     )
@@ -46,7 +46,7 @@ def upgrade() -> None:
     _table("fact", *about, ("relation", sa.Text()), ("key", sa.Text()), ("kind", sa.Text()), ("status", sa.Text()), *box, *life,
            ("vnode", None), ("knode", None), ("body", sa.LargeBinary()))
     _table("mark", *about, *box, *((n, sa.Integer()) for n in ("rank", "root_known", "root", "version")), *life)
-    _table("name", *about, ("known_from", sa.Integer()), ("name", sa.Text()), ("folded", sa.Text()), *life)
+    _table("name", *about, ("known_from", sa.Integer()), ("known_to", sa.Integer()), ("name", sa.Text()), ("folded", sa.Text()), *life)
     op.create_index("ix_fact_subject", "fact", ["generation", "subject", "closed"])
     op.create_index("ix_fact_family", "fact", ["generation", "relation", "family", "valid_from"])
     op.create_index("ix_mark_subject", "mark", ["generation", "subject", "closed"])

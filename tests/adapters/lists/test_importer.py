@@ -17,7 +17,7 @@ from adapters.lists.model import Damaged, Entry, Snapshot
 from api.wiring import Settings, Tarikh
 from domain.calendar import format_day, parse_day
 from domain.families.designation import concerns_iran
-from domain.snapshots import pack, unpack
+from domain.members import pack, unpack
 from domain.source import Source
 from tests.conftest import TODAY
 
@@ -151,8 +151,9 @@ def test_absence_is_proved_by_the_snapshots_on_both_sides_also_for_entries_out_o
         importer.take(snapshot(day, {"1": entry("1"), "7": entry("7", ["SDGT"])}))
     basis = core.answers.basis("2020-01-05", "2020-02-01")
     absent = json.loads(core.answers.entry(basis, "OFAC-SDN", "9"))
-    assert (absent["answer"], absent["before"], absent["after"]) == (
-        "no", {"snapshot": "2020-01-01", "on_it": False}, {"snapshot": "2020-01-11", "on_it": False})
+    sides = [(side["snapshot"], side["on_it"], side["because"]) for side in (absent["before"], absent["after"])]
+    assert (absent["answer"], sides) == ("no", [("2020-01-01", False, "coverage:OFAC-SDN.2020-01-01@1"),
+                                                ("2020-01-11", False, "coverage:OFAC-SDN.2020-01-11@1")])
     assert json.loads(core.answers.entry(basis, "OFAC-SDN", "7"))["answer"] == "yes"
 
 
