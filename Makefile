@@ -5,7 +5,8 @@ BIN := .venv/bin
 export TARIKH_DATABASE_URL ?= sqlite:///tarikh.sqlite
 export PORT
 
-.PHONY: run test test-long check lint docs lock clean
+.PHONY: run test test-long check lint docs bench lock clean
+DAILY_LISTS ?= ../shared/data/ofac/daily-2021-08-18_2023-06-30.tar.xz
 
 run: .venv/run.stamp  ## migrate an SQLite file, load the record, print a day, serve it on 127.0.0.1:$(PORT)
 	$(BIN)/tarikh init
@@ -28,6 +29,9 @@ check: lint test  ## what CI runs
 
 docs: .venv/dev.stamp  ## what is generated: docs/families.md, docs/events.md, the OpenAPI examples
 	$(BIN)/python -m tests.generate
+
+bench: .venv/dev.stamp  ## ratios: lists against csv (DAILY_LISTS names an archive of daily sdn.csv files)
+	env -u TARIKH_DATABASE_URL $(BIN)/python -m bench.lists $(DAILY_LISTS)
 
 lock:  ## pin anew; needs uv
 	printf 'setuptools>=80\n' | uv pip compile pyproject.toml - -q --universal --python-version 3.11 --generate-hashes \

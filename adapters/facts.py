@@ -225,7 +225,7 @@ class FactStore:
         hits: set[str] = set()
         for subject, of_family, called, folded in rows:
             entry = found.setdefault(subject, SubjectFound(subject, of_family, []))
-            if called and called not in entry.names[-1:]:  # several events may say the same name, each from its own known day
+            if called and called not in entry.names:  # several events may say the same name, each from its own known day
                 entry.names.append(called)
             if all(part in folded for part in wanted):
                 hits.add(subject)

@@ -20,6 +20,7 @@ LAST_DAY = date.max.toordinal()
 
 LONGEST = 64  # characters of an EDTF day
 _READ = re.compile(r"\[.*\]|[0-9X]{4}(-[0-9X]{2}(-[0-9X]{2})?)?")  # no seasons, no significant digits: they say less than they seem to
+_BETWEEN = re.compile(r"\[(\d{4}-\d{2}-\d{2})\.\.(\d{4}-\d{2}-\d{2})\]")
 _FULL = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HINT = "write YYYY-MM-DD, YYYY-MM, YYYY, or one of a set of days such as [2018-05-01..2018-05-04] (EDTF)"
 
@@ -54,6 +55,10 @@ def parse_edtf_day(text: str) -> Span:
     if _FULL.fullmatch(text):
         day = parse_day(text)
         return Span(day, day)
+    if two := _BETWEEN.fullmatch(text):  # what importers write by the thousand; the parser takes 20 ms for it
+        span = Span(parse_day(two[1]), parse_day(two[2]))
+        if span.lo <= span.hi < LAST_DAY:
+            return span
     if len(text) > LONGEST:
         raise BadDay(f"an EDTF day of {len(text)} characters is too long: {_HINT}")  # the parser takes seconds for a long list
     if not _READ.fullmatch(text):

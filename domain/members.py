@@ -6,19 +6,30 @@ import base64
 import binascii
 import zlib
 from collections.abc import Iterable
+from itertools import pairwise
 
 LARGEST = 8 * 2**20  # bytes, unpacked
 
 
+def _integers(numbers: Iterable[str]) -> list[int] | None:
+    """Entry numbers as integers in order, or None where one of them is not written as a plain integer."""
+    texts = list(numbers)
+    try:
+        values = sorted(map(int, texts))
+    except ValueError:
+        return None
+    return values if values and values[0] >= 0 and sorted(map(str, values)) == sorted(texts) else None
+
+
 def pack(numbers: Iterable[str]) -> str:
     """Entry numbers, small: differences where all are integers, lines otherwise; zlib, base64."""
-    ordered = sorted(numbers)
-    if all(n.isascii() and n.isdigit() and str(int(n)) == n for n in ordered):
-        values = sorted(map(int, ordered))
-        text = "+" + ",".join(str(b - a) for a, b in zip([0, *values], values, strict=False))
+    texts = list(numbers)
+    values = _integers(texts)
+    if values is not None:
+        text = "+" + ",".join([str(b - a) for a, b in pairwise([0, *values])])
     else:
-        text = "\n".join(ordered)
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+        text = "\n".join(sorted(texts))
+    return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
 def unpack(packed: str) -> frozenset[str]:
@@ -47,17 +58,18 @@ class Members:
     """Who was on a list: a bitmap where the numbers are integers, so that hundreds of snapshots fit in memory."""
 
     def __init__(self, numbers: Iterable[str]) -> None:
-        numbers = list(numbers)
-        self.count = len(numbers)
+        texts = list(numbers)
+        self.count = len(texts)
         self._bits: bytearray | None = None
         self._set: frozenset[str] = frozenset()
-        if numbers and all(n.isascii() and n.isdigit() and len(n) < 8 for n in numbers):
-            bits = bytearray(max(map(int, numbers)) // 8 + 1)
-            for n in map(int, numbers):
+        values = _integers(texts)
+        if values is not None and values[-1] < 10**7:
+            bits = bytearray(values[-1] // 8 + 1)
+            for n in values:
                 bits[n >> 3] |= 1 << (n & 7)
             self._bits = bits
         else:
-            self._set = frozenset(numbers)
+            self._set = frozenset(texts)
 
     def __contains__(self, number: str) -> bool:
         if self._bits is None:

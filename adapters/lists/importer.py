@@ -182,7 +182,10 @@ class Importer:
         if at == 0 or self.force:
             return
         before = self.taken[at - 1].members
-        gone = before.count - sum(number in before for number in snapshot.entries)
+        if self._last is not None and self.taken[at - 1].day == parse_day(self._last.day):
+            gone = len(set(self._last.entries) - set(snapshot.entries))
+        else:
+            gone = before.count - sum(number in before for number in snapshot.entries)
         if gone > THRESHOLD * before.count:
             raise Damaged(f"the snapshot of {snapshot.day} lacks {gone} of the {before.count} entries of {format_day(self.taken[at - 1].day)}: "
                           "it may be damaged; --force records it all the same")
@@ -263,7 +266,7 @@ class Importer:
         return [self.catalogue.event(item) for item in raw]
 
     def _coverage(self, snapshot: Snapshot, carries: frozenset[str]) -> Event:
-        return self.catalogue.event({
+        return self.catalogue.event(stored=True, raw={
             "subject": f"coverage:{self.maker.name}.{snapshot.day}", "type": "coverage.snapshot_taken",
             "record_id": f"{self.maker.name}/{snapshot.day}", "effective": snapshot.day, "known": snapshot.day,
             "sources": [snapshot.source.model_dump(mode="json", exclude_defaults=True)],
@@ -321,6 +324,9 @@ def differing_between(before: Snapshot, after: Snapshot) -> set[str]:
 
 def carried_by(snapshot: Snapshot) -> frozenset[str]:
     """The groups of fields that the files of a snapshot carry."""
+    known: frozenset[str] | None = getattr(snapshot.entries, "carries", None)
+    if known is not None:
+        return known
     some = [snapshot.entries[number] for number in islice(snapshot.entries, 500)]
     return frozenset(g for g in GROUPS if any(getattr(entry, g) is not None for entry in some))
 

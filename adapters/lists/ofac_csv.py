@@ -92,6 +92,12 @@ class Entries(Mapping[str, Entry]):
     def __contains__(self, number: object) -> bool:
         return number in self.rows
 
+    @property
+    def carries(self) -> frozenset[str]:
+        """The groups of fields that the files of the set have: an entry without them is one of which they are not known."""
+        return frozenset({"remarks", "identifiers"} | ({"aliases"} if "alt" in self.more else set())
+                         | ({"addresses", "countries"} if "add" in self.more else set()))
+
     def raw(self, number: str) -> Row:
         """All that the files say of an entry, unparsed: equal rows make equal entries."""
         row = self.rows[number]

@@ -125,7 +125,7 @@ def test_an_answer_on_an_explicit_basis_depends_on_nothing_that_was_recorded_aft
     store.log.close()
 
 
-@share(4)
+@share(6)
 @given(logs(MIXED, max_subjects=3, max_events=8), SEEDS, st.integers(-4, 20))
 def test_an_answer_depends_on_nothing_that_was_known_after_it(fresh: URLs, log: list[Logged], seed: int, day: int) -> None:
     """Of two logs that differ in what was known later than the basis alone, each tells the same of it, but for its places in the log.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from edtf import parse_edtf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +92,10 @@ def test_a_day_includes_what_took_effect_on_it_and_a_planned_end_is_the_first_da
     held = {day: one(waiver, "authorization", day) is not None
             for day in ("2018-01-11", "2018-01-12", "2018-05-11", "2018-05-12")}
     assert held == {"2018-01-11": False, "2018-01-12": True, "2018-05-11": True, "2018-05-12": False}
+
+
+def test_a_set_of_two_days_is_read_as_the_library_reads_it() -> None:
+    for text in ("[2018-05-01..2018-05-04]", "[1986-12-10..2015-01-17]", "[2020-02-29..2020-02-29]"):
+        parsed = parse_edtf(text)
+        lower, upper = (date(*bound[:3]).toordinal() for bound in (parsed.lower_strict(), parsed.upper_strict()))
+        assert parse_edtf_day(text) == (lower, upper)

@@ -39,7 +39,7 @@ def _naive_states(family: Family[Any], steps: Sequence[Step[Any]]) -> list[State
 
 
 @each_family
-@share(2)
+@share(4)
 @given(data=st.data())
 def test_what_is_certain_holds_in_every_possible_world_and_what_is_possible_in_some(name: str, data: st.DataObject) -> None:
     history = data.draw(histories(name, max_events=5, widths=NARROW))
@@ -57,7 +57,7 @@ def test_what_is_certain_holds_in_every_possible_world_and_what_is_possible_in_s
 
 
 @each_family
-@share(2)
+@share(4)
 @given(data=st.data())
 def test_evolve_takes_any_history_and_makes_only_the_facts_that_its_family_declares(name: str, data: st.DataObject) -> None:
     history = data.draw(histories(name))

@@ -38,7 +38,7 @@ def _folded(stream: Sequence[Logged], as_of: int, known_at: int, position: int) 
 
 
 @each_family
-@share(2)
+@share(4)
 @given(data=st.data())
 def test_stabbing_the_boxes_equals_the_fold_on_any_basis(name: str, data: st.DataObject) -> None:
     stream = data.draw(histories(name))
