@@ -25,10 +25,7 @@ def pack(numbers: Iterable[str]) -> str:
     """Entry numbers, small: differences where all are integers, lines otherwise; zlib, base64."""
     texts = list(numbers)
     values = _integers(texts)
-    if values is not None:
-        text = "+" + ",".join([str(b - a) for a, b in pairwise([0, *values])])
-    else:
-        text = "\n".join(sorted(texts))
+    text = "\n".join(sorted(texts)) if values is None else "+" + ",".join([str(b - a) for a, b in pairwise([0, *values])])
     return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
