@@ -42,7 +42,7 @@ def main(archive: str) -> None:
                     pass
             floor += time.process_time() - start
             start = time.process_time()
-            before = run.read("ofac-sdn", files, day, before)
+            before = run.read("ofac-sdn", files, None, day, before)
             importer.take(before)
             ours += time.process_time() - start
             memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -6,6 +6,7 @@ change has happened on an unknown day: "after the earlier, by the later". `known
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -75,6 +76,14 @@ class ListMaker(NamedTuple):
     name: str
     by: str
     first_day: str
+
+
+_NOT_TOKEN = re.compile(r"[^A-Za-z0-9._/-]+")
+
+
+def token(number: str) -> str:
+    """An entry number as ids have it: `IX.I.B/5 (a)` gives `IX.I.B/5-a`."""
+    return _NOT_TOKEN.sub("-", number).strip("-")
 
 
 def history_of(maker: ListMaker, number: str, shown: Sequence[tuple[int, Shown]], exact: Sequence[Exact] = ()) -> list[Wanted]:
@@ -190,7 +199,7 @@ class _History:
 
     def _event(self, verb: str, type_: str, window: str, lo: int, hi: int, data: dict[str, Any], order: int, known: int | None = None) -> Wanted:
         known = hi if known is None else known
-        return Wanted(f"{self.maker.name}/{self.number}/{window}/{verb}", type_, lo, hi, known, order, data)
+        return Wanted(f"{self.maker.name}/{token(self.number)}/{window}/{verb}", type_, lo, hi, known, order, data)
 
 
 def _plain(value: Any) -> Any:
@@ -213,7 +222,7 @@ def shown_by(
 ) -> list[tuple[int, Shown]]:
     """What each snapshot showed of an entry, from its standing events (record_id -> type, data): the inverse of `history_of`."""
     by_day: dict[int, list[tuple[str, Mapping[str, Any]]]] = {}
-    prefix = f"{maker.name}/{number}/"
+    prefix = f"{maker.name}/{token(number)}/"
     for record_id, told_by in events.items():
         window = record_id.removeprefix(prefix).partition("/")[0]
         by_day.setdefault(parse_day(window.rpartition("..")[2]), []).append(told_by)

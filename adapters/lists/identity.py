@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from domain.calendar import format_day
 from domain.event import Event
+from domain.snapshots import token
 from domain.text import fold_text
 
 _ORDERS = re.compile(r"(?:executive order|e\.o\.)\s*\d+", re.I)  # numbers of orders identify nobody
@@ -46,7 +47,7 @@ class Link(NamedTuple):
 
     @property
     def id(self) -> str:
-        return f"{self.other}/{format_day(self.left)}..{format_day(self.came)}/{format_day(self.day)}"
+        return f"{token(self.other)}/{format_day(self.left)}..{format_day(self.came)}/{format_day(self.day)}"
 
 
 def marks_in(*texts: str | None) -> set[str]:

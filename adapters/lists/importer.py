@@ -30,7 +30,7 @@ from domain.errors import Refused
 from domain.event import Event, Logged, Retracted
 from domain.families.designation import concerns_iran
 from domain.members import Members, pack, unpack
-from domain.snapshots import GROUPS, Content, Exact, ListMaker, Presence, Shown, Wanted, history_of, shown_by
+from domain.snapshots import GROUPS, Content, Exact, ListMaker, Presence, Shown, Wanted, history_of, shown_by, token
 
 MAKERS = {
     "OFAC-SDN": ListMaker("OFAC-SDN", "USA", "1986-12-10"),  # first published list: 51 FR 44459
@@ -40,6 +40,7 @@ MAKERS = {
     "UK": ListMaker("UK", "GBR", "2001-10-12"),
 }
 _FILE = re.compile(r"^\S+\.\w+: ")  # notes are counted by what they say, not by file
+_COUNT = re.compile(r"says \d+ entries, it has \d+")
 SAME = "/same-as/"  # in the record_id of a link between two entries
 THRESHOLD = 0.35  # of the list's entries that may vanish from one snapshot to the next without --force
 
@@ -144,7 +145,7 @@ class Importer:
 
     def subject(self, number: str) -> str:
         """The subject of an entry: that of the record where it has one, else one of its own."""
-        return self.subjects.get(number) or f"designation:{self.maker.name.lower()}-{number.lower().replace('/', '.')}"
+        return self.subjects.get(number) or f"designation:{self.maker.name.lower()}-{token(number).lower().replace('/', '.')}"
 
     def in_scope(self, snapshot: Snapshot, number: str) -> bool:
         return self.scope == "all" or number in self.exact or concerns_iran(programs_of(snapshot, number))
@@ -179,7 +180,11 @@ class Importer:
     def _sane(self, snapshot: Snapshot, at: int) -> None:
         if not snapshot.entries:
             raise Damaged(f"the snapshot of {snapshot.day} has no entries")
-        if at == 0 or self.force:
+        if self.force:
+            return
+        if cut := [note for note in snapshot.notes if _COUNT.search(note)]:
+            raise Damaged(f"the snapshot of {snapshot.day} may be cut: {cut[0]}; --force records it all the same")
+        if at == 0:
             return
         before = self.taken[at - 1].members
         if self._last is not None and self.taken[at - 1].day == parse_day(self._last.day):
@@ -251,7 +256,7 @@ class Importer:
 
     def _standing(self, stream: Sequence[Logged], number: str) -> dict[str, Event]:
         """The importer's own events of an entry that are not retracted."""
-        prefix = f"{self.maker.name}/{number}/"
+        prefix = f"{self.maker.name}/{token(number)}/"
         mine = {i.event.record_id: i.event for i in stream if i.event.record_id.startswith(prefix) and SAME not in i.event.record_id}
         dead = {e.data.target for e in mine.values() if isinstance(e.data, Retracted)}
         return {rid: e for rid, e in mine.items() if rid not in dead and not isinstance(e.data, Retracted)}
@@ -284,11 +289,11 @@ class Importer:
         parties, recorded = [], dict[str, Event]()
         for number in numbers:
             stream = streams[self.subject(number)]
-            links = {i.event.record_id: i.event for i in stream if i.event.record_id.startswith(f"{self.maker.name}/{number}{SAME}")}
+            links = {i.event.record_id: i.event for i in stream if i.event.record_id.startswith(f"{self.maker.name}/{token(number)}{SAME}")}
             dead = {e.data.target for e in links.values() if isinstance(e.data, Retracted)}
             recorded |= {rid: e for rid, e in links.items() if rid not in dead and not isinstance(e.data, Retracted)}
             parties.append(party_of(number, self._standing(stream, number).values(), presence[number]))
-        found = {f"{self.maker.name}/{link.number}{SAME}{link.id}": link for link in links_between(parties)}
+        found = {f"{self.maker.name}/{token(link.number)}{SAME}{link.id}": link for link in links_between(parties)}
         raw: list[dict[str, Any]] = [
             {"subject": e.subject, "type": "correction.retracted", "record_id": f"{rid}/retracted", "known": e.known,
              "sources": [s.model_dump(mode="json", exclude_defaults=True) for s in e.sources],

@@ -22,14 +22,19 @@ def _wanted(kind: str) -> Callable[[str], bool]:
     return lambda name: name.lower().endswith(endings)
 
 
-def read(kind: str, files: Files, published: str | None, before: Snapshot | None = None) -> Snapshot:
-    """One snapshot from its files, in whichever format they are. Raises Damaged."""
+def read(kind: str, files: Files, published: str | None, named: str | None = None, before: Snapshot | None = None) -> Snapshot:
+    """One snapshot from its files, in whichever format they are. Raises Damaged.
+
+    Its day is `published`; else the one that the files state; else, for files that state none, the one in their names.
+    """
     if kind == "eu":
-        return eu.read(files, published)
+        return eu.read(files, published or named)
     if kind == "uk":
         return uk.read(files, published)
     xml = {name: data for name, data in files.items() if name.lower().endswith(".xml")}
-    if kind == "un" or (xml and len(xml) == len(files)):
+    if kind.startswith("ofac") and len(xml) > 1:  # both lists in one folder
+        xml = {name: data for name, data in xml.items() if ("cons" in name.lower()) is (kind == "ofac-nonsdn")}
+    if kind == "un" or (xml and all(name.lower().endswith(".xml") for name in files)):
         if len(xml) != 1:
             raise Damaged(f"{', '.join(sorted(files))}: one XML file is one snapshot; import them one by one, or put days in their names")
         ((name, data),) = xml.items()
@@ -37,7 +42,7 @@ def read(kind: str, files: Files, published: str | None, before: Snapshot | None
     sets = ofac_csv.lists({name: data for name, data in files.items() if name not in xml})
     other = kind == "ofac-nonsdn"
     mine = [one for one in sets if any("cons" in name.lower() for name in one) is other]
-    return ofac_csv.read(mine[0] if mine else files, published, before)
+    return ofac_csv.read(mine[0] if mine else files, published or named, before)
 
 
 def snapshots(kind: str, paths: Iterable[str], published: str | None, cache: Path | None, say: Callable[[str], None]) -> Iterator[Snapshot]:
@@ -46,7 +51,7 @@ def snapshots(kind: str, paths: Iterable[str], published: str | None, cache: Pat
     for path in paths:
         for label, files, day in containers.snapshots(path, published, wanted=_wanted(kind), cache=cache, say=say):
             try:
-                snapshot = read(kind, files, day, before)
+                snapshot = read(kind, files, published, day, before)
             except Damaged as error:
                 raise Damaged(f"{label}: {error}") from None
             if snapshot.list != LISTS[kind]:
