@@ -94,6 +94,7 @@ class Family(Generic[E]):
     concerns: Callable[[Fact], bool] = always  # whether a fact belongs to the relation
     recorded_alone: bool = False  # not filtered on the known clock (coverage)
     adds: Mapping[str, str] = field(default_factory=dict)  # attributes that `evolve` adds to those of the events, and what they mean
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # filter names that stand for one or more attributes
     also: str = ""  # a note for the documentation
 
 

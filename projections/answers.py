@@ -73,7 +73,7 @@ class Answers:
         else:
             a, b = self._between(first, last, asked.basis)
             found = whole(self.store.between(asked.basis, self.relation, family.name, a, b))
-        kept = matching(found, filters)
+        kept = matching(found, filters, family.filters)
         page, cursor = _page(kept, limit, offset, asked.basis)
         head = {"basis": asked.basis.echo(), "total": len(kept)}
         body = dumps(head)[:-1] + b',"items":' + join(page) + b',"next":' + dumps(cursor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from domain.catalogue import Catalogue
@@ -76,7 +77,7 @@ def state_json(catalogue: Catalogue, relation: str, basis: Basis, found: Iterabl
 def known_filters(family: Family[Any]) -> set[str]:
     """What a list of this family may be filtered by: the columns of a fact and the attributes of its events."""
     attributes = {name for cls in family.events for name in cls.model_fields}
-    return {*FILTERS, *attributes, *family.adds, "confidence", "becomes"}
+    return {*FILTERS, *attributes, *family.adds, *family.filters, "confidence", "becomes"}
 
 
 def check_filters(family: Family[Any], filters: Mapping[str, str]) -> None:
@@ -86,15 +87,17 @@ def check_filters(family: Family[Any], filters: Mapping[str, str]) -> None:
         raise BadQuestion(f"{unknown[0]!r} is no parameter and no attribute of {family.plural}: docs/families.md lists its attributes")
 
 
-def matching(found: Iterable[Found], filters: Mapping[str, str]) -> list[Found]:
+def matching(
+    found: Iterable[Found], filters: Mapping[str, str], stands_for: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> list[Found]:
     """The facts that pass every filter: equality, membership for lists, all words for `q`."""
     plain = {name: value for name, value in filters.items() if name in ("subject", "key", "kind", "status")}
     deep = {name: value for name, value in filters.items() if name not in plain}
     return [item for item in found
-            if all(getattr(item, name) == value for name, value in plain.items()) and (not deep or _passes(item, deep))]
+            if all(getattr(item, name) == value for name, value in plain.items()) and (not deep or _passes(item, deep, stands_for))]
 
 
-def _passes(item: Found, filters: Mapping[str, str]) -> bool:
+def _passes(item: Found, filters: Mapping[str, str], stands_for: Mapping[str, tuple[str, ...]]) -> bool:
     fact = json.loads(item.body)
     attributes = fact["attributes"]
     for name, wanted in filters.items():
@@ -106,7 +109,7 @@ def _passes(item: Found, filters: Mapping[str, str]) -> bool:
         elif name == "certainty":
             if fact["certainty"] != wanted:
                 return False
-        elif not _equal(attributes.get(name), wanted):
+        elif not any(_equal(attributes.get(attribute), wanted) for attribute in stands_for.get(name, (name,))):
             return False
     return True
 

@@ -239,5 +239,7 @@ FAMILY = Family[DesignationEvent](
     refuse=refuse,
     concerns=concerns,
     adds={"authorities": "all legal authorities on which the entry is listed, where they are recorded"},
-    also="`authority` keys are slugs: `authority:eo-13224` is E.O. 13224, `authority:ina-s219` is INA s.219 (FTO).",
+    filters={"program": ("programs",), "authority": ("authority", "authorities"), "alias": ("aliases",)},
+    also="Further filters: `program` (one of the tags), `alias`; `authority` also finds listings by one of their authorities.\n"
+         "`authority` keys are slugs: `authority:eo-13224` is E.O. 13224, `authority:ina-s219` is INA s.219 (FTO).",
 )

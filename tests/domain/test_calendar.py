@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain.calendar import FOREVER, LAST_DAY, BadDay, Span, format_day, format_span, parse_day, parse_edtf_day
 from tests.build import one, say
+from tests.histories import share
 
 DAYS = st.integers(date(1900, 1, 1).toordinal(), date(2100, 12, 31).toordinal())
 
@@ -21,6 +22,7 @@ def test_a_day_is_read_as_it_is_written(day: int) -> None:
     assert parse_edtf_day(format_day(day)) == (day, day)
 
 
+@share(3)
 @given(DAYS, st.integers(0, 800))
 def test_a_span_is_read_as_it_is_written(lo: int, width: int) -> None:
     text = format_span(lo, lo + width)
@@ -28,6 +30,7 @@ def test_a_span_is_read_as_it_is_written(lo: int, width: int) -> None:
     assert parse_edtf_day(text) == (lo, lo + width)
 
 
+@share(3)
 @given(st.integers(1900, 2100), st.integers(1, 12))
 def test_whole_months_and_years_are_written_short(year: int, month: int) -> None:
     for text in (f"{year}", f"{year}-{month:02d}"):
