@@ -215,15 +215,15 @@ class FactStore:
     def subjects(self, basis: Basis, family: str | None = None, text: str = "") -> list[SubjectFound]:
         """Subjects that had been heard of on the basis, with the names that were known then."""
         with self.database.transaction() as connection:
-            query = sa.select(name.c.subject, name.c.family, name.c.name, name.c.folded).where(
+            query = sa.select(name.c.subject, name.c.known_from, name.c.name, name.c.family, name.c.folded).where(
                 name.c.generation == current_generation(connection), *_heard(basis))
             if family is not None:
                 query = query.where(name.c.family == family)
-            rows = connection.execute(query.order_by(name.c.subject, name.c.known_from, name.c.name)).all()
+            rows = sorted(tuple(row) for row in connection.execute(query))  # by code point, whatever the database's collation
         found: dict[str, SubjectFound] = {}
         wanted = [part for part in fold_text(text).split() if part]
         hits: set[str] = set()
-        for subject, of_family, called, folded in rows:
+        for subject, _, called, of_family, folded in rows:
             entry = found.setdefault(subject, SubjectFound(subject, of_family, []))
             if called and called not in entry.names:  # several events may say the same name, each from its own known day
                 entry.names.append(called)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from domain.calendar import parse_edtf_day
@@ -21,6 +22,16 @@ def run_is_certain(fact: dict[str, Any], as_of: int) -> bool:
         return False
     ends = None if until is None else parse_edtf_day(until.removesuffix("..]").removeprefix("[") if until.endswith("..]") else until).lo
     return parse_edtf_day(since).hi <= as_of and (ends is None or as_of < ends)
+
+
+def key_is_certain(facts: Sequence[dict[str, Any]], as_of: int) -> bool:
+    """Whether a key holds on the day under one of these facts, whatever the uncertain days were: one run is certain, or runs that
+    follow each other without a gap (reported, then occurred) began by then and cannot have ended."""
+    if any(run_is_certain(fact, as_of) for fact in facts):
+        return True
+    runs = sorted({(str(f["since"]), f["until"] and str(f["until"])) for f in facts}, key=lambda run: parse_edtf_day(run[0]))
+    joined = all(one[1] == other[0] for one, other in pairwise(runs))
+    return joined and run_is_certain({"certainty": "possible", "status": "", "since": runs[0][0], "until": runs[-1][1]}, as_of)
 
 
 def whole(found: Iterable[Found]) -> list[Found]:

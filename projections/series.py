@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from domain.calendar import format_day
 from domain.errors import BadQuestion
-from projections.certainty import run_is_certain
+from projections.certainty import key_is_certain
 from projections.ports import Found
 
 STEPS = ("day", "week", "month", "quarter", "year")
@@ -86,7 +86,7 @@ def counted(spec: Count, found: Iterable[Found], day: int) -> dict[str, Any]:
         keys[item.subject, item.key].append(json.loads(item.body))
     certain, by = 0, Counter[str]()
     for facts in keys.values():
-        if any(run_is_certain(fact, day) for fact in facts):
+        if key_is_certain(facts, day):
             certain += 1
             by.update(set.intersection(*(_items(fact["attributes"].get(spec.by)) for fact in facts)) if spec.by else ())
     return {"value": certain, "possible": len(keys) - certain, "by": dict(sorted(by.items()))}

@@ -301,3 +301,16 @@ def test_nothing_supposed_changes_nothing(record: TestClient) -> None:
     ({"add": [{}]}, 422), ({"add": [concluded(day="2018-02-30")]}, 422)])
 def test_a_malformed_supposition_is_refused(record: TestClient, body: Any, status: int) -> None:
     problem(record.post(f"{HERE}/what-if", json=body), status)
+
+
+def test_designations_are_found_by_program_authority_and_alias(record: TestClient) -> None:
+    def subjects(**filters: str) -> set[str]:
+        answer = record.get("/v1/relations/IRN-USA/designations", params={"as_of": "2021-01-12", "limit": "1000", **filters})
+        assert answer.status_code == 200
+        return {item["subject"] for item in answer.json()["items"]}
+
+    assert "designation:irgc" in subjects(program="SDGT", kind="listing")
+    assert subjects(program="NO-SUCH-PROGRAM") == set()
+    assert "designation:irgc" in subjects(authority="E.O. 13224", kind="listing")
+    assert "designation:irgc" in subjects(authority="E.O. 13224", kind="authority")
+    assert "designation:bank-sepah" not in subjects(authority="E.O. 13224")
