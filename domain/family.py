@@ -47,10 +47,6 @@ class Step(NamedTuple, Generic[E_co]):
     until: int | None  # planned end
     ends: bool = False  # this step is the planned end itself
 
-    @property
-    def sort_key(self) -> tuple[int, int, tuple[int, int, int, int]]:
-        return (self.lo, self.hi, self.place)
-
 
 @dataclass(frozen=True)
 class Kind:
