@@ -22,12 +22,12 @@ from adapters.lists.model import Damaged, Entry, Snapshot
 from adapters.lists.ofac_csv import Entries
 from adapters.reader import LogReader, read_some
 from adapters.schema import fact
-from adapters.writer import Writer
+from adapters.writer import Writer, digest_of
 from domain.calendar import format_day, parse_day
 from domain.catalogue import Catalogue
 from domain.decide import judge
 from domain.errors import Refused
-from domain.event import Event, Logged, Retracted
+from domain.event import Amended, Event, Logged, Retracted
 from domain.families.designation import concerns_iran
 from domain.members import Members, pack, unpack
 from domain.snapshots import GROUPS, Content, Exact, ListMaker, Presence, Shown, Wanted, history_of, shown_by, token
@@ -67,14 +67,20 @@ class Taken:
 
     day: int
     digest: str
+    stamp: str | None
     carries: frozenset[str]
     members: Members
 
 
+def said(event: Event) -> Any:
+    """What an event says, or what it puts in the place of another."""
+    return event.data.data if isinstance(event.data, Amended) else event.data
+
+
 def taken(event: Event, members: Members) -> Taken:
     """What a `coverage.snapshot_taken` event says."""
-    data: Any = event.data
-    return Taken(parse_day(data.day), data.digest, frozenset(data.carries), members)
+    data: Any = said(event)
+    return Taken(parse_day(data.day), data.digest, data.stamp, frozenset(data.carries), members)
 
 
 class Importer:
@@ -92,7 +98,7 @@ class Importer:
     def _taken(self) -> list[Taken]:
         out = []
         for event in self._coverage_events():
-            data: Any = event.data
+            data: Any = said(event)
             if data.scope != self.scope:
                 raise Damaged(f"{self.maker.name} was recorded in another scope than {self.scope!r} in this database: import it in the same "
                               "scope, or into a new database")
@@ -105,7 +111,7 @@ class Importer:
             query = sa.select(fact.c.subject).where(
                 fact.c.generation == current_generation(connection), fact.c.family == "coverage", fact.c.subject.like(like)).distinct()
             streams = read_some(connection, list(connection.scalars(query)), self.catalogue)
-        return [stream[0].event for stream in streams.values()]
+        return [stream[-1].event for stream in streams.values()]  # an amendment stands for the snapshot that it replaced
 
     def _recorded(self) -> tuple[dict[str, str], dict[str, list[Exact]], set[str]]:
         """Subjects by entry number, what other sources date, and the entries that were ever in scope."""
@@ -156,18 +162,35 @@ class Importer:
         day = parse_day(snapshot.day)
         at = bisect_left([t.day for t in self.taken], day)
         if at < len(self.taken) and self.taken[at].day == day:
-            if self.taken[at].digest != snapshot.digest:
-                raise Damaged(f"another snapshot of {self.maker.name} of {snapshot.day} is recorded, with other content: a day has one "
-                              "snapshot; give --published if the day is wrong")
+            if not self._replaces(snapshot, self.taken[at]):
+                return 0
+            return self._take(snapshot, day, at, replaced=self.taken[at])
+        return self._take(snapshot, day, at)
+
+    def _replaces(self, snapshot: Snapshot, recorded: Taken) -> bool:
+        """Whether a snapshot is a later one of a day that is recorded: a day means its end. Raises Damaged where that cannot be told."""
+        if recorded.digest == snapshot.digest:
             self.summary.skipped["snapshots recorded before"] += 1
-            return 0
+            return False
+        if snapshot.stamp is None or recorded.stamp is None or snapshot.stamp == recorded.stamp:
+            raise Damaged(f"another snapshot of {self.maker.name} of {snapshot.day} is recorded, with other content: a day has one "
+                          "snapshot, and the names do not tell which is the later; give --published if the day is wrong")
+        if snapshot.stamp < recorded.stamp:
+            self.summary.skipped["snapshots before a later one of the same day"] += 1
+            return False
+        return True
+
+    def _take(self, snapshot: Snapshot, day: int, at: int, replaced: Taken | None = None) -> int:
         self._sane(snapshot, at)
-        fast = self._last is not None and at == len(self.taken) and self.taken and self.taken[-1].day == parse_day(self._last.day)
+        last = parse_day(self._last.day) if self._last is not None else None
+        fast = replaced is None and at == len(self.taken) > 0 and self.taken[-1].day == last
         carries = carried_by(snapshot)
         numbers = self._candidates_in_order(snapshot, carries) if fast else self._candidates(snapshot)
         events = self._plan(snapshot, day, numbers, carries)
-        coverage = self._coverage(snapshot, carries)
+        coverage = self._coverage(snapshot, carries, replaced)
         outcome = self.writer.record([*events, coverage])
+        if replaced is not None:
+            self.taken.remove(replaced)
         insort(self.taken, taken(coverage, Members(snapshot.entries)), key=lambda t: t.day)
         if at == len(self.taken) - 1:
             self._last = snapshot
@@ -212,7 +235,7 @@ class Importer:
         with self.reader.database.transaction() as connection:
             streams = read_some(connection, sorted({self.subject(n) for n in numbers if n in self.followed}), self.catalogue)
         days = [t.day for t in self.taken]
-        carried = {t.day: t.carries for t in self.taken} | {day: carries}
+        carried = {t.day: t.carries for t in self.taken}
         presence = self._presence(numbers)
         source = snapshot.source.model_dump(mode="json", exclude_defaults=True)
         events: list[Event] = []
@@ -221,6 +244,7 @@ class Importer:
             exact = self.exact.get(number, [])
             standing = {rid: (e.type, e.data.model_dump(mode="json", exclude_defaults=True)) for rid, e in mine.items()}
             shown = shown_by(number, self.maker, days, lambda d, n=number: d in presence[n], carried, standing, exact)  # type: ignore[misc]
+            shown = [pair for pair in shown if pair[0] != day]
             insort(shown, (day, self._shown(snapshot, number, carries)), key=lambda pair: pair[0])
             new = self._corrections(number, mine, history_of(self.maker, number, shown, exact), source)
             if new and number in self.exact and self._contradicts(streams.get(self.subject(number), []), new):
@@ -259,7 +283,12 @@ class Importer:
         prefix = f"{self.maker.name}/{token(number)}/"
         mine = {i.event.record_id: i.event for i in stream if i.event.record_id.startswith(prefix) and SAME not in i.event.record_id}
         dead = {e.data.target for e in mine.values() if isinstance(e.data, Retracted)}
-        return {rid: e for rid, e in mine.items() if rid not in dead and not isinstance(e.data, Retracted)}
+        standing = {rid: e for rid, e in mine.items() if rid not in dead and not isinstance(e.data, Amended | Retracted)}
+        for e in mine.values():  # in order of version
+            if isinstance(e.data, Amended) and e.data.target in standing:
+                told = {"type": e.data.type, "data": e.data.data, "effective": e.effective, "order": e.order}
+                standing[e.data.target] = standing[e.data.target].model_copy(update=told)
+        return standing
 
     def _corrections(self, number: str, mine: Mapping[str, Event], wanted: Sequence[Wanted], source: Mapping[str, Any]) -> list[Event]:
         subject, keep = self.subject(number), {w.record_id for w in wanted}
@@ -267,16 +296,38 @@ class Importer:
             {"subject": subject, "type": "correction.retracted", "record_id": f"{rid}/retracted", "known": e.known, "sources": [source],
              "data": {"target": rid, "reason": "a snapshot between was recorded later"}}
             for rid, e in mine.items() if rid not in keep]
-        raw += [w.raw(subject, source) for w in wanted if w.record_id not in mine]
+        for w in wanted:
+            event = w.raw(subject, source)
+            if w.record_id not in mine:
+                raw.append(event)
+            elif not self._says(mine[w.record_id], event):
+                digest = digest_of([event["effective"], event["data"]])[:12]
+                raw.append({**event, "type": "correction.amended", "record_id": f"{w.record_id}/amended-{digest}",
+                            "data": {"target": w.record_id, "type": w.type, "data": w.data, "reason": "a later snapshot of the same day"}})
         return [self.catalogue.event(item) for item in raw]
 
-    def _coverage(self, snapshot: Snapshot, carries: frozenset[str]) -> Event:
+    def _says(self, event: Event, raw: Mapping[str, Any]) -> bool:
+        """Whether an event says what raw values say."""
+        return event.effective == raw["effective"] and event.data == self.catalogue.payload(raw["type"], raw["data"])
+
+    def _coverage(self, snapshot: Snapshot, carries: frozenset[str], replaced: Taken | None) -> Event:
+        event = self._snapshot_taken(snapshot, carries)
+        if replaced is None:
+            return event
+        return self.catalogue.event(stored=True, raw={
+            **event.model_dump(mode="json", exclude_defaults=True), "type": "correction.amended",
+            "record_id": f"{event.record_id}/{snapshot.stamp}",
+            "data": {"target": event.record_id, "type": "coverage.snapshot_taken", "reason": "a later snapshot of the same day",
+                     "data": event.data.model_dump(mode="json", exclude_defaults=True)}})
+
+    def _snapshot_taken(self, snapshot: Snapshot, carries: frozenset[str]) -> Event:
         return self.catalogue.event(stored=True, raw={
             "subject": f"coverage:{self.maker.name}.{snapshot.day}", "type": "coverage.snapshot_taken",
             "record_id": f"{self.maker.name}/{snapshot.day}", "effective": snapshot.day, "known": snapshot.day,
             "sources": [snapshot.source.model_dump(mode="json", exclude_defaults=True)],
             "data": {"family": "designation", "topic": self.maker.name, "day": snapshot.day, "entries": len(snapshot.entries),
-                     "scope": self.scope, "carries": sorted(carries), "digest": snapshot.digest, "members": pack(snapshot.entries)}})
+                     "scope": self.scope, "carries": sorted(carries), "digest": snapshot.digest, "stamp": snapshot.stamp,
+                     "members": pack(snapshot.entries)}})
 
 
     # ------------------------------------------------------------ entries that came back under another number

@@ -39,6 +39,7 @@ class Snapshot:
     source: Source
     digest: str  # SHA-256 of the files, so that the same snapshot is known again
     notes: tuple[str, ...] = ()  # what was unusual and was read all the same
+    stamp: str | None = None  # instant in the files' names, which tells two snapshots of one day apart
 
 
 Files = Mapping[str, bytes]  # the files of one snapshot, by lower-case base name

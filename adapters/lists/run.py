@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.lists import containers, eu, ofac_csv, ofac_xml, uk, un
@@ -12,6 +14,7 @@ from adapters.reader import LogReader
 from adapters.writer import Writer
 
 LISTS = {"ofac-sdn": "OFAC-SDN", "ofac-nonsdn": "OFAC-NONSDN", "un": "UN", "eu": "EU", "uk": "UK"}
+_STAMP = re.compile(r"(?<!\d)(?:19|20)\d{6}T\d{4,6}Z", re.I)
 Progress = Callable[[str, Snapshot | None], None]
 
 
@@ -58,7 +61,8 @@ def snapshots(kind: str, paths: Iterable[str], published: str | None, cache: Pat
                 other = next(k for k, name in LISTS.items() if name == snapshot.list)
                 raise Damaged(f"{label}: this is the list {snapshot.list}: import it as {other}")
             before = snapshot
-            yield snapshot
+            stamps = sorted(found.group() for name in files if (found := _STAMP.search(name)))
+            yield replace(snapshot, stamp=stamps[-1].upper()) if stamps else snapshot
 
 
 def import_list(

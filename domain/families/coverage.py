@@ -38,6 +38,7 @@ class SnapshotTaken(Payload):
     entries: int = Field(ge=0, description="how many entries the whole list had")
     scope: Slug = Field("iran", description="iran: only what concerns Iran was recorded; all: the whole list")
     carries: Slugs = Field((), description="groups of fields that the files carried: aliases, addresses, identifiers, countries")
+    stamp: Text | None = Field(None, description="instant in the files' names: of several snapshots of a day the last one stands")
     digest: Text | None = Field(None, description="SHA-256 of the files")
     members: Long | None = Field(None, description="the numbers of all entries, zlib and base64: proof of who was not on the list")
 

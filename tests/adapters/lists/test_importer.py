@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,19 @@ def test_two_scopes_of_one_list_are_kept_apart(core: Tarikh) -> None:
 @given(st.sets(st.one_of(st.integers(1, 99999).map(str), st.from_regex(r"[A-Z]{2}i\.\d{3}", fullmatch=True))))
 def test_the_members_of_a_list_survive_packing(numbers: set[str]) -> None:
     assert unpack(pack(numbers)) == frozenset(numbers)
+
+
+def test_of_two_snapshots_of_one_day_the_later_one_stands_in_either_order(fresh: Callable[[], str]) -> None:
+    base = snapshot(0, {"1": entry("1"), "2": entry("2"), "3": entry("3")})
+    early = replace(snapshot(10, {"1": entry("1", ["IFSR"]), "2": entry("2", name="B"), "4": entry("4")}, "early"), stamp="20200111T0100Z")
+    entries = {"1": entry("1"), "2": entry("2", name="C"), "3": entry("3"), "5": entry("5")}
+    late = replace(snapshot(10, entries, "late"), stamp="20200111T1900Z")
+    after = snapshot(20, {"1": entry("1"), "2": entry("2", name="C"), "4": entry("4")})
+    told = []
+    orders = ([base, late, after], [base, early, late, after], [base, late, early, after], [after, early, base, late], [early, after, late, base])
+    for order in orders:
+        core = loaded(fresh(), order)
+        told.append(facts_of(core, [0, 5, 10, 15, 20, 25]))
+        assert core.verify(lambda _: None).faults == []
+        core.close()
+    assert all(facts == told[0] for facts in told)
