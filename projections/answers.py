@@ -189,12 +189,12 @@ class Answers:
         return dumps(head)[:-1] + b',"facts":' + join(held) + b"}"
 
     # ------------------------------------------------------------ series and what-if
-    def series_names(self) -> bytes:
+    def series_names(self, asked: Resolved) -> bytes:
+        """`{"basis", "items": [{name, says, unit}]}`: the counts, and the indicators that had been heard of on the basis."""
         items = [{"name": name, "says": spec.says, "unit": "facts"} for name, spec in COUNTS.items()]
-        basis = self.basis().basis
         items += [{"name": s.subject, "says": ", ".join(s.names) or s.subject, "unit": "see figures"}
-                  for s in self.store.subjects(basis, "indicator")]
-        return dumps({"items": items})
+                  for s in self.store.subjects(asked.basis, "indicator")]
+        return dumps({"basis": asked.basis.echo(), "items": items})
 
     def series(self, asked: Resolved, name: str, first: str, last: str, step: str, point_in_time: bool) -> bytes:
         """`{"basis", "series", "items": [{day, known_at, value, ...}]}`: each step at its end.

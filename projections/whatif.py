@@ -9,10 +9,12 @@ from domain.catalogue import Catalogue
 from domain.decide import SCOPE_LIMIT, new_events, objection
 from domain.errors import Invalid, NotFound
 from domain.event import Event, Logged, parse_event_id
-from domain.timeline import facts_on, records
+from domain.timeline import facts_on, records, timelines
 from projections.basis import Basis
 from projections.boxes import body_of
 from projections.ports import EventLog, Found
+
+SUPPOSED = 10**6  # versions of supposed events begin after it: they say nothing of how many events there are that are not yet known
 
 
 class Hypothesis(NamedTuple):
@@ -44,17 +46,17 @@ def suppose(
                 raise NotFound(f"no event {subject}@{version} is known on the basis")
         kept = [item for item in stream if item.version not in left_out.get(subject, ())]
         new = new_events([item for item in kept if item.version in visible], added.get(subject, ()))  # what is not known may not refuse
-        last = max((item.version for item in stream), default=0)
-        whole = [*kept, *(Logged(event, last + i, basis.position, basis.position, basis.recorded_at) for i, event in enumerate(new, 1))]
-        known = {item.event.record_id for item in whole if item.version in visible or item.version > last}
+        whole = [*kept, *(Logged(event, SUPPOSED + i, basis.position, basis.position, basis.recorded_at) for i, event in enumerate(new, 1))]
+        known = {item.event.record_id for item in whole if item.version in visible or item.version > SUPPOSED}
         for event in new:
             if (target := getattr(event.data, "target", None)) is not None and target not in known:
                 notes.append(f"{subject}: the target {target!r} of {event.record_id!r} is not there: it corrects nothing")
-        if len(whole) > SCOPE_LIMIT:
-            raise Invalid(f"{subject} would have {len(whole)} events: a supposition takes at most {SCOPE_LIMIT} for a subject")
+        said = records(family, whole)
+        if any(len(steps) > 2 * SCOPE_LIMIT for steps in timelines(family, said, basis.known_at, basis.position).values()):
+            raise Invalid(f"{subject} would have more than {SCOPE_LIMIT} events in one scope")
         problem = objection(family, subject, whole, basis.known_at, basis.position)
         notes += [problem] if problem else []
-        for held in facts_on(family, records(family, whole), basis.as_of, basis.known_at, basis.position):
+        for held in facts_on(family, said, basis.as_of, basis.known_at, basis.position):
             if not family.concerns(held.fact) or family.recorded_alone:
                 continue
             found.append(Found(subject, family.name, held.key, held.fact.kind, held.fact.status, body_of(subject, held)))

@@ -33,9 +33,9 @@ def history(request: Request, core: Core, subject: str, asked: Basis) -> Respons
     return told(request, asked, lambda: core.answers.history(asked, subject))
 
 @router.get("/v1/series", tags=["series"])
-def series_names(core: Core) -> Response:
-    """The names of the series."""
-    return Response(core.answers.series_names(), media_type="application/json")
+def series_names(request: Request, core: Core, asked: Basis) -> Response:
+    """The names of the series that had been heard of on the basis."""
+    return told(request, asked, lambda: core.answers.series_names(asked))
 
 @router.get("/v1/series/{name}", tags=["series"], responses=documented(models.SeriesShape, "series", NOT_FOUND))
 def series(
