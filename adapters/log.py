@@ -1,7 +1,7 @@
 """The event log: the eventsourcing library's Application over our own SQLAlchemy Core recorders.
 
 The library sees one class, the envelope `Recorded`. Positions, batches and instants are given under the append lock:
-BEGIN IMMEDIATE on SQLite, LOCK TABLE ... IN EXCLUSIVE MODE on PostgreSQL, which keeps commit order equal to position order.
+BEGIN IMMEDIATE on SQLite, LOCK TABLE ... IN EXCLUSIVE MODE (the function log_lock) on PostgreSQL, which keeps commit order equal to position order.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from eventsourcing.persistence import (
     TrackingRecorder,
 )
 
+from adapters.chain import GENESIS, link
 from adapters.database import Database
 from adapters.schema import log, tracking
 from domain.catalogue import CATALOGUE, Catalogue
@@ -48,7 +49,7 @@ def stream_id(subject: str) -> UUID:
 def lock(connection: sa.Connection) -> None:
     """The append lock, for the rest of the transaction. On SQLite, BEGIN IMMEDIATE has taken it already."""
     if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"LOCK TABLE {log.name} IN EXCLUSIVE MODE")
+        connection.exec_driver_sql("SELECT log_lock()")
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
@@ -107,15 +108,15 @@ class LogAggregateRecorder(AggregateRecorder):
     ) -> list[int]:
         lock(connection)
         last = connection.execute(
-            sa.select(log.c.position, log.c.recorded_at, log.c.latest_known).order_by(log.c.position.desc()).limit(1)).first()
-        base, before, known_before = (last[0], last[1], last[2]) if last else (0, 0, 0)
-        batch, recorded_at = base + len(stored_events), max(self.clock(), before + 1)
-        rows: list[dict[str, Any]] = [
-            {"position": base + i, "batch": batch, "recorded_at": recorded_at, "latest_known": max(known, known_before),
-             "originator_id": _uuid(s.originator_id),
-             "originator_version": s.originator_version, "topic": s.topic, "state": s.state}
-            for i, s in enumerate(stored_events, 1)
-        ]
+            sa.select(log.c.position, log.c.recorded_at, log.c.latest_known, log.c.hash).order_by(log.c.position.desc()).limit(1)).first()
+        base, before, known_before, chained = (last[0], last[1], last[2], last[3]) if last else (0, 0, 0, GENESIS)
+        batch, recorded_at, latest_known = base + len(stored_events), max(self.clock(), before + 1), max(known, known_before)
+        rows: list[dict[str, Any]] = []
+        for position, s in enumerate(stored_events, base + 1):
+            stream, version = _uuid(s.originator_id), s.originator_version
+            chained = link(chained, position, batch, recorded_at, latest_known, stream.bytes, version, s.topic, s.state)
+            rows.append({"position": position, "batch": batch, "recorded_at": recorded_at, "latest_known": latest_known,
+                         "originator_id": stream, "originator_version": version, "topic": s.topic, "state": s.state, "hash": chained})
         if rows:
             connection.execute(log.insert(), rows)
         if facts is not None:

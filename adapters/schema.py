@@ -24,6 +24,7 @@ log = sa.Table(
     sa.Column("originator_version", _Big, nullable=False),
     sa.Column("topic", sa.Text, nullable=False),
     sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),  # SHA-256 over this row and the hash before it: see adapters.chain
     sa.UniqueConstraint("originator_id", "originator_version", name="uq_log_originator"),
     sa.Index("ix_log_recorded_at", "recorded_at"),
 )
@@ -106,6 +107,17 @@ idempotency = sa.Table(
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("response", sa.LargeBinary, nullable=False),
     sa.Column("recorded_at", _Big, nullable=False),
+)
+
+api_key = sa.Table(
+    "api_key", metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # the public part of the key
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),  # SHA-256 of the whole key, which is 256 random bits: it is kept nowhere
+    sa.Column("scopes", sa.Text, nullable=False),  # of read, record, admin, with blanks between
+    sa.Column("created_at", _Big, nullable=False),  # microseconds since 1970, as all instants
+    sa.Column("expires_at", _Big),
+    sa.Column("revoked_at", _Big),
 )
 
 

@@ -152,7 +152,7 @@ def test_what_fails_in_the_transaction_takes_the_events_with_it(fresh: URLs) -> 
 
 
 # ---------------------------------------------------------------- append-only
-COLUMNS = "position, batch, recorded_at, latest_known, originator_id, originator_version, topic, state"
+COLUMNS = "position, batch, recorded_at, latest_known, originator_id, originator_version, topic, state, hash"
 
 
 @pytest.mark.parametrize("statement", [

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("position", BIG, primary_key=True, autoincrement=False),
         _column("batch", BIG), _column("recorded_at", BIG), _column("latest_known", BIG), _column("originator_id", sa.Uuid()),
         _column("originator_version", BIG), _column("topic", sa.Text()), _column("state", sa.LargeBinary()),
+        _column("hash", sa.LargeBinary()),
         sa.UniqueConstraint("originator_id", "originator_version", name="uq_log_originator"),
     )
     op.create_index("ix_log_recorded_at", "log", ["recorded_at"])
@@ -39,6 +40,10 @@ def upgrade() -> None:
     op.create_table(
         "idempotency", sa.Column("key", sa.Text(), primary_key=True), _column("digest", sa.Text()),
         _column("status", sa.Integer()), _column("response", sa.LargeBinary()), _column("recorded_at", BIG),
+    )
+    op.create_table(
+        "api_key", sa.Column("id", sa.Text(), primary_key=True), _column("name", sa.Text()), _column("digest", sa.LargeBinary()),
+        _column("scopes", sa.Text()), _column("created_at", BIG), _column("expires_at", BIG, True), _column("revoked_at", BIG, True),
     )
     about = ("generation", BIG), ("subject", sa.Text()), ("family", sa.Text())
     box = tuple((n, sa.Integer()) for n in ("valid_from", "valid_to", "known_from", "known_to"))
@@ -89,8 +94,15 @@ def _postgresql() -> None:
     op.execute("CREATE TRIGGER log_no_truncate BEFORE TRUNCATE ON log FOR EACH STATEMENT EXECUTE FUNCTION log_append_only()")
     op.execute("ALTER TABLE log ENABLE ALWAYS TRIGGER log_no_change")
     op.execute("ALTER TABLE log ENABLE ALWAYS TRIGGER log_no_truncate")
+    # a role that may only insert and select may not take this lock (error 42501): the function takes it as its owner
+    schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    op.execute("CREATE FUNCTION log_lock() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS "
+               f"$$ BEGIN LOCK TABLE {schema}.log IN EXCLUSIVE MODE; END $$")
+    op.execute("REVOKE ALL ON FUNCTION log_lock() FROM PUBLIC")
 
 
 def downgrade() -> None:
-    for table in ("name", "mark", "fact", "idempotency", "projection", "tracking", "log"):
+    for table in ("name", "mark", "fact", "api_key", "idempotency", "projection", "tracking", "log"):
         op.drop_table(table)
+    if op.get_context().dialect.name != "sqlite":
+        op.execute("DROP FUNCTION log_lock(), log_append_only()")
