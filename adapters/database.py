@@ -47,7 +47,7 @@ class Database:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         sa.event.listen(self.engine, "connect", _on_connect)
         sa.event.listen(self.engine, "begin", _on_begin)
-        with self.engine.connect() as connection:
+        with self.unguarded() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")
 
@@ -61,15 +61,27 @@ class Database:
             with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
         except exc.SQLAlchemyError as error:
+            if code_of(error) == sqlite3.SQLITE_AUTH:
+                raise es.OperationalError("the log is append-only: this connection changes neither its rows nor the schema") from error
             raise next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(str(error)) from error
-        except sqlite3.Error as error:  # of BEGIN IMMEDIATE, which is the driver's own
+        except self.engine.dialect.loaded_dbapi.Error as error:  # of what is said to the driver itself: BEGIN IMMEDIATE, COPY
             raise es.OperationalError(str(error)) from error
+
+    @contextmanager
+    def unguarded(self) -> Iterator[sa.Connection]:
+        """A connection that may do what its user may, as migrations must. It never comes back to the pool."""
+        with self.engine.connect() as connection:
+            if self.sqlite:
+                raw: Any = connection.connection.driver_connection
+                connection.detach()
+                raw.set_authorizer(None)
+            yield connection
 
     def migrate(self) -> None:
         """Brings the schema to the newest revision."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with self.engine.connect() as connection:
+        with self.unguarded() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -85,11 +97,38 @@ class Database:
         self.engine.dispose()
 
 
+def code_of(error: BaseException) -> int | str | None:
+    """What the database itself says of an error, or of the one behind it: SQLite's result code, or an SQLSTATE."""
+    told = getattr(error, "orig", None) or error
+    code: int | str | None = getattr(told, "sqlite_errorcode", None) or getattr(told, "sqlstate", None)
+    return code or (code_of(error.__cause__) if error.__cause__ is not None else None)
+
+
 def _on_connect(dbapi: Any, _: Any) -> None:
     dbapi.isolation_level = None  # transactions are begun below, not by the driver
     dbapi.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     dbapi.execute("PRAGMA synchronous=FULL")
     dbapi.execute("PRAGMA cache_size=-65536")
+    dbapi.set_authorizer(_authorize)
+
+
+_ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
+_PRAGMAS = {"busy_timeout", "integrity_check", "max_page_count", "query_only", "table_info", "table_xinfo"}  # that may be given a value
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """What SQL may do on a connection of the application: read, insert, and change every table but the log; nothing to the schema,
+    to what guards the log, or to other files. SQLite asks when it prepares a statement, and the driver keeps prepared statements."""
+    name = first or ""
+    if action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
+        allowed = name != "log" and not name.startswith("sqlite_")
+    elif action == sqlite3.SQLITE_INSERT:
+        allowed = not name.startswith("sqlite_")
+    elif action == sqlite3.SQLITE_PRAGMA:
+        allowed = second is None or name in _PRAGMAS
+    else:
+        allowed = action in _ALLOWED or (action == sqlite3.SQLITE_FUNCTION and second != "load_extension")
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
 def _on_begin(connection: sa.Connection) -> None:

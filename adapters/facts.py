@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.database import Database
+from adapters.log import stream_id
 from adapters.schema import fact, log, mark, name, projection
 from adapters.stab import nodes, statement
 from domain.text import fold_text
@@ -104,6 +105,17 @@ def stored_subjects(connection: sa.Connection, generation: int) -> set[str]:
 def stored_generations(connection: sa.Connection) -> set[int]:
     """The generations that have rows."""
     return {g for table in _TABLES.values() for g in connection.scalars(sa.select(table.c.generation).distinct())}
+
+
+def lost_events(connection: sa.Connection, generation: int, last: int) -> list[str]:
+    """Ids of events that facts were written from after the last position, and that are not there: the log has lost them."""
+    later = sa.select(mark.c.subject, mark.c.version).where(mark.c.generation == generation, mark.c.opened > last).distinct()
+    lost: list[tuple[str, int]] = []
+    for subject, version in connection.execute(later):
+        held = sa.select(log.c.position).where(log.c.originator_id == stream_id(subject), log.c.originator_version == version)
+        if connection.scalar(held) is None:
+            lost.append((subject, version))
+    return [f"{subject}@{version}" for subject, version in sorted(lost)]
 
 
 def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[str] | None = None) -> None:

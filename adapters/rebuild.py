@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from adapters import chain
+from adapters.checkpoint import Checkpoint, contradictions
 from adapters.database import Database
 from adapters.facts import (
     VERSION,
@@ -16,6 +18,7 @@ from adapters.facts import (
     delete_rows,
     flip,
     insert_spans,
+    lost_events,
     rows_to_store,
     stored_generations,
     stored_rows,
@@ -101,15 +104,25 @@ class Verdict(NamedTuple):
     faults: list[str]
 
 
-def verify(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing) -> Verdict:
-    """Whether the log is whole (positions, versions, batches, clocks) and the facts are those of the fold, row by row."""
+def verify(
+    database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing, kept: Sequence[Checkpoint] = (),
+) -> Verdict:
+    """Whether the log is whole (hash chain, positions, versions, batches, clocks), is the one that kept checkpoints were taken of, and
+    the facts are those of the fold, row by row. Facts are compared only where the log is whole: nothing follows from a damaged one."""
     faults: list[str] = []
     events = subjects = rows = 0
     with database.transaction() as connection:
-        faults += _log_faults(connection)
-        generation = current_generation(connection)
-        seen: set[str] = set()
+        if database.sqlite:
+            faults += [f"database: {line}" for line in connection.exec_driver_sql("PRAGMA integrity_check").scalars() if line != "ok"]
+        faults += chain.faults(chain.walk(connection))
+        faults += contradictions(connection, kept)
         last = connection.scalar(sa.select(sa.func.max(log.c.position))) or 0
+        generation = current_generation(connection)
+        faults += [f"log: {id_} is gone: its facts were written, and the log ends before it" for id_ in lost_events(connection, generation, last)]
+        if faults:
+            return Verdict(last, 0, 0, [*faults, "facts: not compared, for the log is damaged"])
+        faults += _log_faults(connection)
+        seen: set[str] = set()
         for stream in read_streams(connection, last, catalogue=catalogue):
             subject = stream[0].event.subject
             seen.add(subject)
@@ -129,11 +142,9 @@ def verify(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progr
 
 
 def _log_faults(connection: sa.Connection) -> Iterator[str]:
-    expected, batch, before = 1, 0, 0
+    batch = before = position = 0
     query = sa.select(log.c.position, log.c.batch, log.c.recorded_at).order_by(log.c.position).execution_options(yield_per=5000)
     for position, of_batch, recorded_at in connection.execute(query):
-        if position != expected:
-            yield f"log: position {expected} is missing"
         if of_batch < position or (position <= batch and of_batch != batch):
             yield f"log: position {position} is in no batch that ends after it"
         if position > batch:
@@ -142,4 +153,5 @@ def _log_faults(connection: sa.Connection) -> Iterator[str]:
             batch, before = of_batch, recorded_at
         elif recorded_at != before:
             yield f"log: position {position} has another instant than its batch"
-        expected = position + 1
+    if batch > position:
+        yield f"log: it is cut off: its last batch ends at position {batch}, the log at {position}"

@@ -12,9 +12,10 @@ from fastapi.responses import Response
 from api import models
 from api.examples import EXAMPLES, example
 from api.wiring import Tarikh
-from domain.errors import BadQuestion
+from domain.errors import BadQuestion, Unavailable
 from projections.answers import Page, decode_cursor
 from projections.question import Resolved
+from projections.state import dumps
 
 Day = Annotated[str | None, Query(description="YYYY-MM-DD; a day means its end", examples=["2021-01-12"])]
 Instant = Annotated[str | None, Query(description="RFC 3339 instant: the log as it stood then", examples=["2026-01-31T12:00:00Z"])]
@@ -59,8 +60,16 @@ def core_of(request: Request) -> Tarikh:
 Core = Annotated[Tarikh, Depends(core_of)]
 
 
-def basis(core: Core, as_of: Day = None, known_at: Day = None, recorded_at: Instant = None) -> Resolved:
-    return core.answers.basis(as_of, known_at, recorded_at)
+def basis(
+    request: Request, core: Core, as_of: Day = None, known_at: Day = None, recorded_at: Instant = None,
+    checkpoint: Annotated[bool, Query(description="with the signed checkpoint that the answer stands on")] = False,
+    min_position: Annotated[int, Query(ge=0, le=2**62, description="503 unless the log has come to this position (for replicas)")] = 0,
+) -> Resolved:
+    resolved = core.answers.basis(as_of, known_at, recorded_at)
+    if min_position and (reached := core.reader.last()[0]) < min_position:
+        raise Unavailable(f"the log is at position {reached} here, and min_position is {min_position}: ask again, or ask another server")
+    request.state.checkpoint = checkpoint
+    return resolved
 
 
 Basis = Annotated[Resolved, Depends(basis)]
@@ -74,7 +83,10 @@ def told(request: Request, asked: Resolved, make: Callable[[], bytes]) -> Respon
                "Cache-Control": "public, max-age=86400, immutable" if asked.immutable else "no-cache"}
     if headers["ETag"] in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
         return Response(status_code=304, headers=headers)
-    return Response(make(), headers=headers, media_type="application/json")
+    body = make()
+    if getattr(request.state, "checkpoint", False):
+        body = b'{"checkpoint":%s,%s' % (dumps(core_of(request).checkpoint(b.position)), body.removeprefix(b"{"))
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def paged(request: Request, asked: Resolved, make: Callable[[], Page]) -> Response:

@@ -25,7 +25,8 @@ Every question takes three clocks: --as-of (when it holds), --known-at (when it 
 in). A day means its end.
 
 Settings: TARIKH_DATABASE_URL (default sqlite:///tarikh.sqlite), TARIKH_API_KEY (lets its holder record over HTTP),
-TARIKH_REQUIRE_VERSION=1 (writes over HTTP must name the version they saw), TARIKH_BODY_LIMIT (bytes, default 5242880).
+TARIKH_REQUIRE_VERSION=1 (writes over HTTP must name the version they saw), TARIKH_BODY_LIMIT (bytes, default 5242880),
+TARIKH_SIGNING_KEY (file of the Ed25519 key that signs checkpoints; `init` makes it; default beside an SQLite file).
 
 Exit codes: 0 done, 1 a fault was found (verify) or the database does not answer, 2 wrong usage or a malformed question,
 3 not there on this basis, 4 refused by the record (impossible timeline, conflict, wrong version), 5 an import file is damaged or not there.
@@ -274,16 +275,37 @@ def rebuild() -> None:
 
 
 @app.command()
-def verify() -> None:
-    """Check the log, and compare every fact with the fold of its events. Exit code 1 where anything differs."""
+def checkpoint(position: Annotated[int | None, typer.Option(min=0, help="the head as it was at this position (default: now)")] = None,
+               output: Annotated[Path | None, typer.Option("--output", "-o", help="a new file to write it to")] = None,
+               key: Annotated[bool, typer.Option("--key", help="print the public key that verifies checkpoints instead")] = False) -> None:
+    """Print the signed head of the log, to be kept outside the database for `verify --checkpoint`."""
+    with opened() as core:
+        if key:
+            out.print(core.checkpoint(0)["key"], highlight=False, soft_wrap=True)
+            return
+        note = core.checkpoint(position)["note"]
+        if output is None:
+            sys.stdout.write(note)
+            return
+        with output.open("x", encoding="utf-8") as file:
+            file.write(note)
+
+
+@app.command()
+def verify(kept: Annotated[list[Path] | None, typer.Option("--checkpoint", exists=True, dir_okay=False,
+                                                           help="a file with a checkpoint that was kept; may be given again")] = None,
+           key: Annotated[str | None, typer.Option(help="the public key of the checkpoints (default: that of this log's own key)")] = None) -> None:
+    """Check the log's hash chain, hold it to kept checkpoints, and compare every fact with the fold. Exit code 1 where anything differs."""
     with opened() as core, _bar() as bar:
+        checkpoints = core.kept([path.read_text(encoding="utf-8") for path in kept or ()], key)
         task = bar.add_task("verifying", total=core.reader.count())
-        verdict = core.verify(lambda n: bar.advance(task, n))
+        verdict = core.verify(lambda n: bar.advance(task, n), checkpoints)
     for fault in verdict.faults:
         err.print(f"tarikh: {fault}", style="red", highlight=False, markup=False, soft_wrap=True)
     if verdict.faults:
         raise typer.Exit(1)
-    out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole and all {verdict.rows} rows are those of the fold",
+    held = f" and holds to {len(checkpoints)} checkpoint{'s' * (len(checkpoints) > 1)}" if checkpoints else ""
+    out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole{held}, and all {verdict.rows} rows are those of the fold",
               soft_wrap=True)
 
 

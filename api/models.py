@@ -23,6 +23,17 @@ class BasisShape(BaseModel):
     position: int
 
 
+class CheckpointShape(BaseModel):
+    """A head of the log, signed."""
+
+    log: str = Field(description="the log's name, made from its key")
+    position: int
+    recorded_at: str
+    hash: str = Field(description="SHA-256 of the event at this position and all before it, hexadecimal")
+    note: str = Field(description="the signed text (C2SP signed note, Ed25519): keep this")
+    key: str = Field(description="the public key, name+hash+key")
+
+
 class CoverageShape(BaseModel):
     """Days of which the record speaks, and how far `as_of` lies outside them."""
 

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from api.wiring import PersistenceError
-from domain.errors import BadQuestion, Busy, Conflict, Invalid, KeyReused, NotFound, Refused, TarikhError, WrongVersion
+from domain.errors import BadQuestion, Busy, Conflict, Invalid, KeyReused, NotFound, Refused, TarikhError, Unavailable, WrongVersion
 
 STATUS: dict[type[TarikhError], tuple[int, str]] = {
     BadQuestion: (400, "The question is malformed"),
@@ -23,6 +23,7 @@ STATUS: dict[type[TarikhError], tuple[int, str]] = {
     Invalid: (422, "The event is not well formed"),
     KeyReused: (422, "The Idempotency-Key was used for another request"),
     Busy: (503, "Too many writers at once"),
+    Unavailable: (503, "Not available yet"),
 }
 MEDIA_TYPE = "application/problem+json"
 

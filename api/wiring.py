@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from eventsourcing.persistence import PersistenceError
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters import chronology, orders, series
+from adapters.checkpoint import Checkpoint, Signer, Verifier, make_key, take
 from adapters.facts import VERSION, FactStore, ensure_pointer, written_version
 from adapters.lists.containers import Unreachable
 from adapters.lists.importer import Summary
@@ -26,9 +28,10 @@ from adapters.rebuild import Verdict, rebuild, verify
 from adapters.series import Columns
 from adapters.writer import Once, Outcome, Replayed, Writer, digest_of
 from domain.catalogue import CATALOGUE
-from domain.errors import BadQuestion, Invalid, TarikhError
+from domain.errors import BadQuestion, Invalid, TarikhError, Unavailable
 from domain.event import Event
 from projections.answers import Answers
+from projections.basis import format_instant
 
 __all__ = ["CATALOGUE", "LISTS", "UNUSABLE", "Columns", "Damaged", "Once", "Outcome", "PersistenceError", "Replayed", "Settings", "Summary", "Tarikh",
            "Unreachable", "Verdict", "digest_of"]
@@ -51,6 +54,7 @@ class Settings:
     database_url: str = field(default_factory=lambda: os.environ.get("TARIKH_DATABASE_URL", DEFAULT_URL))
     api_key: str | None = field(default_factory=lambda: os.environ.get("TARIKH_API_KEY") or None)
     require_version: bool = field(default_factory=lambda: os.environ.get("TARIKH_REQUIRE_VERSION", "") in ("1", "true"))
+    signing_key: str | None = field(default_factory=lambda: os.environ.get("TARIKH_SIGNING_KEY") or None)
     body_limit: int = field(default_factory=lambda: _whole_number("TARIKH_BODY_LIMIT", 5 * 2**20))
 
 
@@ -76,6 +80,8 @@ class Tarikh:
         self.database.migrate()
         with self.database.transaction(write=True) as connection:
             ensure_pointer(connection)
+        if self.signing_key is not None:
+            make_key(self.signing_key)
 
     def ready(self) -> str | None:
         """What keeps the service from answering, or None."""
@@ -106,11 +112,40 @@ class Tarikh:
             progress(name, i, len(batches))
         return recorded, skipped
 
+    @property
+    def signing_key(self) -> Path | None:
+        """The file of the key that signs checkpoints: TARIKH_SIGNING_KEY, or one beside an SQLite file."""
+        if self.settings.signing_key:
+            return Path(self.settings.signing_key)
+        file = self.database.engine.url.database if self.database.sqlite else None
+        return Path(f"{file}.signing-key.pem") if file else None
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Signs checkpoints. Raises Unavailable where no key was made, BadQuestion where it cannot be read."""
+        path = self.signing_key
+        if path is None or not path.exists():
+            raise Unavailable("there is no key that signs checkpoints: set TARIKH_SIGNING_KEY to a file and run `tarikh init`, which makes it")
+        return Signer.of_file(path)
+
+    def checkpoint(self, position: int | None = None) -> dict[str, Any]:
+        """The signed head of the log, or its head as it was at a position. Raises NotFound, and what `signer` raises."""
+        signer = self.signer
+        with self.database.transaction() as connection:
+            taken = take(connection, position)
+        return {"log": signer.verifier.name, "position": taken.position, "recorded_at": format_instant(taken.recorded_at),
+                "hash": taken.hash.hex(), "note": signer.sign(taken), "key": str(signer.verifier)}
+
+    def kept(self, notes: Sequence[str], key: str | None) -> list[Checkpoint]:
+        """Checkpoints from their texts, by this log's key or a given one. Raises Invalid where one was not signed by it."""
+        verifier = Verifier.parse(key) if key else self.signer.verifier if notes else None
+        return [verifier.read(note) for note in notes] if verifier else []
+
     def rebuild(self, progress: Callable[[int], None]) -> int:
         return rebuild(self.database, progress=progress)
 
-    def verify(self, progress: Callable[[int], None]) -> Verdict:
-        return verify(self.database, progress=progress)
+    def verify(self, progress: Callable[[int], None], kept: Sequence[Checkpoint] = ()) -> Verdict:
+        return verify(self.database, progress=progress, kept=kept)
 
     def import_list(
         self, kind: str, paths: Sequence[str], published: str | None = None, everything: bool = False, force: bool = False,

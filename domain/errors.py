@@ -37,3 +37,7 @@ class NotFound(TarikhError):
 
 class BadQuestion(TarikhError):
     """A parameter of a question is malformed."""
+
+
+class Unavailable(TarikhError):
+    """It cannot be answered yet: something has to be set up first, or the log has not come so far."""

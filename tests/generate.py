@@ -16,6 +16,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi.testclient import TestClient
 
 from adapters import chronology
@@ -46,8 +48,11 @@ QUESTIONS = {
     "history": "/v1/subjects/relations:irn-usa/history?known_at=1980-04-07",
     "series": "/v1/series/agreement_participants?from=2018-04-01&to=2018-06-30&known_at=2018-06-30",
     "events": "/v1/events?subject=agreement:instex&limit=2",
+    "checkpoint": "/v1/checkpoint?position=2",
 }
 WHAT_IF = {"as_of": "1980-04-07", "known_at": "1980-04-07"}
+# no secret: the key of 32 zero bytes, so that the example of a checkpoint is the same each time
+EXAMPLE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32)).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 SEVERED, WITHDREW = "dip.severed", "agr.jcpoa.us-exit"
 
 
@@ -59,6 +64,7 @@ def record_under_a_fixed_clock(folder: Path) -> Iterator[Tarikh]:
     assert isinstance(recorder, LogRecorder)
     seconds = count()
     recorder.clock = lambda: START + next(seconds) * SECOND
+    Path(f"{folder / 'tarikh.sqlite'}.signing-key.pem").write_bytes(EXAMPLE_KEY)
     core.init()
     core.load()
     try:

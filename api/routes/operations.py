@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
 from api import models
-from api.asking import Core
+from api.asking import Core, documented
 from api.wiring import CATALOGUE
 from domain.describe import catalogue_json
 from projections.basis import format_instant
@@ -38,6 +38,14 @@ class Metrics:
 def catalogue() -> Response:
     """Families, their facts and their event types: docs/families.md for programs."""
     return Response(dumps(catalogue_json(CATALOGUE)), media_type="application/json")
+
+@router.get("/v1/checkpoint", tags=["operations"], responses=documented(models.CheckpointShape, "checkpoint", {
+    404: {"model": models.ProblemShape}, 503: {"model": models.ProblemShape}}))
+def checkpoint(
+    core: Core, position: Annotated[int | None, Query(ge=0, le=2**62, description="the head as it was there (default: now)")] = None
+) -> Response:
+    """The head of the log, signed (Ed25519). Keep it outside the database: `tarikh verify --checkpoint` holds the log to it."""
+    return Response(dumps(core.checkpoint(position)), headers={"Cache-Control": "no-cache"}, media_type="application/json")
 
 @router.get("/health", tags=["operations"])
 def health(core: Core, request: Request) -> dict[str, str]:

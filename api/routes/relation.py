@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import models
 from api.asking import NOT_FOUND, Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, paged, told, turn
 
-RESERVED = ("as_of", "known_at", "recorded_at", "from", "to", "limit", "cursor")
+RESERVED = ("as_of", "known_at", "recorded_at", "from", "to", "limit", "cursor", "checkpoint", "min_position")
 router = APIRouter(tags=["relation"])
 
 
