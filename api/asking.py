@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from api import models
 from api.examples import EXAMPLES, example
 from api.wiring import Tarikh
-from domain.errors import BadQuestion, Unavailable
+from domain.errors import BadQuestion, Behind
 from projections.answers import Page, decode_cursor
 from projections.question import Resolved
 from projections.state import dumps
@@ -23,13 +23,13 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="items to a page")]
 Cursor = Annotated[str | None, Query(description="from `next` of the page before; carries its basis")]
 Relation = Annotated[Literal["IRN-USA"], Path(description="the relation")]
 Responses = dict[int | str, dict[str, Any]]
-NOT_FOUND: Responses = {404: {"model": models.ProblemShape}}
 
 
 def documented(shape: Any, name: str, more: Responses | None = None) -> Responses:
     """The responses of a read, with a real answer as its example."""
     content = {"application/json": {"example": example(name)}} if name in EXAMPLES else {}
-    return {200: {"model": shape, "content": content, "description": "The answer"}, 400: {"model": models.ProblemShape}, **(more or {})}
+    return {200: {"model": shape, "content": content, "description": "The answer"},
+            **{code: {"model": models.ProblemShape} for code in (400, 404, 409)}, **(more or {})}
 
 
 def known_parameters(request: Request) -> None:
@@ -63,11 +63,11 @@ Core = Annotated[Tarikh, Depends(core_of)]
 def basis(
     request: Request, core: Core, as_of: Day = None, known_at: Day = None, recorded_at: Instant = None,
     checkpoint: Annotated[bool, Query(description="with the signed checkpoint that the answer stands on")] = False,
-    min_position: Annotated[int, Query(ge=0, le=2**62, description="503 unless the log has come to this position (for replicas)")] = 0,
+    min_position: Annotated[int, Query(ge=0, le=2**62, description="409 unless the log has come to this position (for replicas)")] = 0,
 ) -> Resolved:
     resolved = core.answers.basis(as_of, known_at, recorded_at)
     if min_position and (reached := core.reader.last()[0]) < min_position:
-        raise Unavailable(f"the log is at position {reached} here, and min_position is {min_position}: ask again, or ask another server")
+        raise Behind(f"the log is at position {reached} here, and min_position is {min_position}: ask again, or ask another server")
     request.state.checkpoint = checkpoint
     return resolved
 

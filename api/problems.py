@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from api.wiring import PersistenceError
-from domain.errors import BadQuestion, Busy, Conflict, Invalid, KeyReused, NotFound, Refused, TarikhError, Unavailable, WrongVersion
+from domain.errors import BadQuestion, Behind, Busy, Conflict, Invalid, KeyReused, NotFound, Refused, TarikhError, WrongVersion
 
 STATUS: dict[type[TarikhError], tuple[int, str]] = {
     BadQuestion: (400, "The question is malformed"),
@@ -23,7 +23,7 @@ STATUS: dict[type[TarikhError], tuple[int, str]] = {
     Invalid: (422, "The event is not well formed"),
     KeyReused: (422, "The Idempotency-Key was used for another request"),
     Busy: (503, "Too many writers at once"),
-    Unavailable: (503, "Not available yet"),
+    Behind: (409, "The log has not come so far here"),
 }
 MEDIA_TYPE = "application/problem+json"
 
@@ -39,7 +39,7 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
 
 def _ours(_: Request, error: Exception) -> Response:
     status, title = STATUS[type(error)]  # type: ignore[index]
-    return problem(status, title, str(error), {"Retry-After": "1"} if status == 503 else None)
+    return problem(status, title, str(error), {"Retry-After": "1"} if isinstance(error, (Busy, Behind)) else None)
 
 
 def _malformed(_: Request, error: Exception) -> Response:

@@ -39,5 +39,5 @@ class BadQuestion(TarikhError):
     """A parameter of a question is malformed."""
 
 
-class Unavailable(TarikhError):
-    """It cannot be answered yet: something has to be set up first, or the log has not come so far."""
+class Behind(TarikhError):
+    """The log has not come so far here: a replica that lags."""

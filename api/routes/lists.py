@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from api import models
-from api.asking import NOT_FOUND, Basis, Core, documented, told
+from api.asking import Basis, Core, documented, told
 
 router = APIRouter(tags=["lists"])
 
@@ -19,7 +19,7 @@ def lists(request: Request, core: Core, asked: Basis) -> Response:
     return told(request, asked, lambda: core.answers.lists(asked))
 
 
-@router.get("/v1/lists/{name}/{entry_number:path}", responses=documented(models.OnListShape, "on-list", NOT_FOUND))
+@router.get("/v1/lists/{name}/{entry_number:path}", responses=documented(models.OnListShape, "on-list"))
 def entry(
     request: Request, core: Core, asked: Basis, name: Annotated[str, Path(description="the list", examples=["OFAC-SDN"])],
     entry_number: Annotated[str, Path(description="the list's own number of the entry", examples=["9649"])],

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import models
-from api.asking import NOT_FOUND, Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, paged, told, turn
+from api.asking import Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, paged, told, turn
 
 RESERVED = ("as_of", "known_at", "recorded_at", "from", "to", "limit", "cursor", "checkpoint", "min_position")
 router = APIRouter(tags=["relation"])
@@ -27,12 +27,12 @@ class WhatIf(BaseModel):
     add: list[dict[str, Any]] = Field(default_factory=list, max_length=100, description="events as POST /v1/events takes them")
 
 
-@router.get("/v1/relations/{relation}", responses=documented(models.StateShape, "state", NOT_FOUND))
+@router.get("/v1/relations/{relation}", responses=documented(models.StateShape, "state"))
 def state(request: Request, core: Core, relation: Relation, asked: Basis) -> Response:
     """The state of relations: one list of facts per family, designations as counts, and what the record covers."""
     return told(request, asked, lambda: core.answers.state(asked))
 
-@router.get("/v1/relations/{relation}/diff", responses=documented(models.DiffShape, "diff", NOT_FOUND))
+@router.get("/v1/relations/{relation}/diff", responses=documented(models.DiffShape, "diff"))
 def diff(
     request: Request, core: Core, relation: Relation,
     from_: Annotated[str, Query(alias="from", examples=["2018-05-07"])], to: Annotated[str, Query(examples=["2018-05-08"])],
@@ -42,7 +42,7 @@ def diff(
     body = core.answers.diff(from_, to, from_known_at, to_known_at, from_recorded_at, to_recorded_at)
     return Response(body, headers={"Cache-Control": "no-cache"}, media_type="application/json")
 
-@router.get("/v1/relations/{relation}/timeline", responses=documented(models.TimelineShape, "timeline", NOT_FOUND))
+@router.get("/v1/relations/{relation}/timeline", responses=documented(models.TimelineShape, "timeline"))
 def timeline(
     request: Request, core: Core, relation: Relation, asked: Basis,
     from_: Annotated[str | None, Query(alias="from", examples=["2018-05-01"])] = None,
@@ -54,14 +54,14 @@ def timeline(
     asked, offset = turn(core, asked, cursor)
     return paged(request, asked, lambda: core.answers.timeline(asked, from_, to, limit, offset, family, subject))
 
-@router.post("/v1/relations/{relation}/what-if", responses=documented(models.WhatIfShape, "what-if", NOT_FOUND))
+@router.post("/v1/relations/{relation}/what-if", responses=documented(models.WhatIfShape, "what-if"))
 def what_if(core: Core, relation: Relation, body: Annotated[WhatIf, Body()]) -> Response:
     """The state with events left out or added, and its diff from the record. Nothing is stored."""
     asked = core.answers.basis(body.as_of, body.known_at, body.recorded_at)
     return Response(core.answers.what_if(asked, body.without, core.events_from(body.add) if body.add else []), media_type="application/json")
 
 @router.get("/v1/relations/{relation}/{family}", name="facts",
-         responses=documented(models.FactsShape, "agreements", NOT_FOUND))
+         responses=documented(models.FactsShape, "agreements"))
 def facts(
     request: Request, core: Core, relation: Relation,
     family: Annotated[str, Path(description="the family's list, for instance agreements", examples=["agreements"])], asked: Basis,

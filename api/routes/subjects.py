@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api import models
-from api.asking import NOT_FOUND, Basis, Core, Cursor, Limit, documented, paged, told, turn
+from api.asking import Basis, Core, Cursor, Limit, documented, paged, told, turn
 
 router = APIRouter()
 
@@ -22,12 +22,12 @@ def subjects(
     asked, offset = turn(core, asked, cursor)
     return paged(request, asked, lambda: core.answers.subjects(asked, family, q, limit, offset))
 
-@router.get("/v1/subjects/{subject}", tags=["subjects"], responses=documented(models.SubjectShape, "subject", NOT_FOUND))
+@router.get("/v1/subjects/{subject}", tags=["subjects"], responses=documented(models.SubjectShape, "subject"))
 def subject(request: Request, core: Core, subject: str, asked: Basis) -> Response:
     """One subject: what holds on the day, what held before, and its version."""
     return told(request, asked, lambda: core.answers.subject(asked, subject))
 
-@router.get("/v1/subjects/{subject}/history", tags=["subjects"], responses=documented(models.HistoryShape, "history", NOT_FOUND))
+@router.get("/v1/subjects/{subject}/history", tags=["subjects"], responses=documented(models.HistoryShape, "history"))
 def history(request: Request, core: Core, subject: str, asked: Basis) -> Response:
     """The events of one subject, corrections included, as known and recorded on the basis."""
     return told(request, asked, lambda: core.answers.history(asked, subject))
@@ -37,7 +37,7 @@ def series_names(request: Request, core: Core, asked: Basis) -> Response:
     """The names of the series that had been heard of on the basis."""
     return told(request, asked, lambda: core.answers.series_names(asked))
 
-@router.get("/v1/series/{name}", tags=["series"], responses=documented(models.SeriesShape, "series", NOT_FOUND))
+@router.get("/v1/series/{name}", tags=["series"], responses=documented(models.SeriesShape, "series"))
 def series(
     request: Request, core: Core, name: str, asked: Basis, from_: Annotated[str, Query(alias="from", examples=["2018-01-01"])],
     to: Annotated[str, Query(examples=["2018-12-31"])],

@@ -64,8 +64,8 @@ def test_an_answer_comes_with_the_checkpoint_that_it_stands_on(http: TestClient,
 def test_without_a_key_there_is_no_checkpoint_and_it_says_what_to_do(fresh: Callable[[], str], tmp_path: Path) -> None:
     core = Tarikh(Settings(database_url=fresh(), signing_key=str(tmp_path / "none.pem")))
     with TestClient(create_app(core)) as client:
-        assert "tarikh init" in problem(client.get("/v1/checkpoint"), 503)
-        assert "tarikh init" in problem(client.get(f"{HERE}?checkpoint=true"), 503)
+        assert "tarikh init" in problem(client.get("/v1/checkpoint"), 404)
+        assert "tarikh init" in problem(client.get(f"{HERE}?checkpoint=true"), 404)
         assert client.get(HERE).status_code == 200
     core.close()
 
@@ -73,7 +73,7 @@ def test_without_a_key_there_is_no_checkpoint_and_it_says_what_to_do(fresh: Call
 def test_a_server_that_has_not_come_so_far_says_so(http: TestClient) -> None:
     assert answer(http, HERE, min_position=2) == answer(http, HERE)
     response = http.get(HERE, params={"min_position": 3})
-    assert "position 2" in problem(response, 503)
+    assert "position 2" in problem(response, 409)
     assert response.headers["Retry-After"]
 
 
