@@ -36,7 +36,7 @@ bench: .venv/dev.stamp  ## ratios: lists against csv (DAILY_LISTS names an archi
 lock:  ## pin anew; needs uv
 	printf 'setuptools>=80\n' | uv pip compile pyproject.toml - -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
-	uv pip compile pyproject.toml --extra dev --extra postgresql -q --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra postgresql --extra nats -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
 
 clean:
