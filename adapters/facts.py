@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.bulk import insert_rows
 from adapters.database import Database
 from adapters.log import stream_id
 from adapters.schema import fact, log, mark, name, projection
@@ -40,8 +41,13 @@ def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Spa
     for span in spans:
         by_table.setdefault(type(span.row), []).append(_values(span.row, generation, span.opened, span.closed))
     for cls, values in by_table.items():
-        connection.execute(_TABLES[cls].insert(), values)
+        _insert(connection, _TABLES[cls], values)
     return sum(map(len, by_table.values()))
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = [column.name for column in _columns(table)]
+    insert_rows(connection, table, columns, ([row.get(column) for column in columns] for row in rows))
 
 
 def current_generation(connection: sa.Connection) -> int:
@@ -63,7 +69,7 @@ def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], bat
         if closed:
             connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch), closed)
         if opened:
-            connection.execute(table.insert(), opened)
+            _insert(connection, table, opened)
 
 
 def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, generation: int, subject: str) -> Iterator[tuple[int, AnyRow]]:

@@ -30,6 +30,7 @@ from eventsourcing.persistence import (
     TrackingRecorder,
 )
 
+from adapters.bulk import insert_rows
 from adapters.chain import GENESIS, link
 from adapters.database import Database
 from adapters.schema import log, tracking
@@ -81,6 +82,7 @@ def _uuid(value: UUID | str) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
+_COLUMNS = tuple(column.name for column in log.c)
 _STORED = (log.c.originator_id, log.c.originator_version, log.c.topic, log.c.state)
 
 
@@ -111,17 +113,16 @@ class LogAggregateRecorder(AggregateRecorder):
             sa.select(log.c.position, log.c.recorded_at, log.c.latest_known, log.c.hash).order_by(log.c.position.desc()).limit(1)).first()
         base, before, known_before, chained = (last[0], last[1], last[2], last[3]) if last else (0, 0, 0, GENESIS)
         batch, recorded_at, latest_known = base + len(stored_events), max(self.clock(), before + 1), max(known, known_before)
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         for position, s in enumerate(stored_events, base + 1):
             stream, version = _uuid(s.originator_id), s.originator_version
             chained = link(chained, position, batch, recorded_at, latest_known, stream.bytes, version, s.topic, s.state)
-            rows.append({"position": position, "batch": batch, "recorded_at": recorded_at, "latest_known": latest_known,
-                         "originator_id": stream, "originator_version": version, "topic": s.topic, "state": s.state, "hash": chained})
+            rows.append((position, batch, recorded_at, latest_known, stream, version, s.topic, s.state, chained))
         if rows:
-            connection.execute(log.insert(), rows)
+            insert_rows(connection, log, _COLUMNS, rows)
         if facts is not None:
             facts(connection, batch, recorded_at)
-        return [row["position"] for row in rows]
+        return [row[0] for row in rows]
 
     def select_events(
         self, originator_id: UUID | str, *, gt: int | None = None, lte: int | None = None, desc: bool = False, limit: int | None = None
