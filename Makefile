@@ -5,7 +5,7 @@ BIN := .venv/bin
 export TARIKH_DATABASE_URL ?= sqlite:///tarikh.sqlite
 export PORT
 
-.PHONY: run test test-long check lint docs bench lock clean
+.PHONY: run test test-long check lint docs bench reliability lock clean
 DAILY_LISTS ?= ../shared/data/ofac/daily-2021-08-18_2023-06-30.tar.xz
 
 run: .venv/run.stamp  ## migrate an SQLite file, load the record, print a day, serve it on 127.0.0.1:$(PORT)
@@ -33,10 +33,13 @@ docs: .venv/dev.stamp  ## what is generated: docs/families.md, docs/events.md, t
 bench: .venv/dev.stamp  ## ratios: lists against csv (DAILY_LISTS names an archive of daily sdn.csv files)
 	env -u TARIKH_DATABASE_URL $(BIN)/python -m bench.lists $(DAILY_LISTS)
 
+reliability: .venv/dev.stamp  ## kills, races, attacks, overload: every figure beside its goal, 45 minutes (PARTS names some of them)
+	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m reliability $(PARTS)
+
 lock:  ## pin anew; needs uv
 	printf 'setuptools>=80\n' | uv pip compile pyproject.toml - -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
-	uv pip compile pyproject.toml --extra dev --extra postgresql --extra nats -q --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra postgresql -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
 
 clean:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -28,7 +28,7 @@ def insert_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[st
 
 @lru_cache
 def _types(table: sa.Table, columns: tuple[str, ...]) -> list[str]:
-    dialect = postgresql.dialect()
+    dialect = PGDialect()  # type: ignore[no-untyped-call]
     return [table.c[column].type.compile(dialect).lower() for column in columns]
 
 

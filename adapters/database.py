@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from random import uniform
 from threading import Condition
@@ -35,7 +36,7 @@ class Database:
         self.url = url
         self.appended = Condition()  # notified after each append of this process
         try:
-            self.engine = sa.create_engine(url)
+            self.engine = sa.create_engine(url, hide_parameters=True)  # errors are logged, and what is recorded is not
             self.sqlite = self.engine.dialect.name == "sqlite"
             if self.sqlite:
                 self._open_file()
@@ -65,36 +66,53 @@ class Database:
                 raise es.OperationalError("the log is append-only: this connection changes neither its rows nor the schema") from error
             raise next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(str(error)) from error
         except self.engine.dialect.loaded_dbapi.Error as error:  # of what is said to the driver itself: BEGIN IMMEDIATE, COPY
-            raise es.OperationalError(str(error)) from error
+            raise next(getattr(es, cls.__name__) for cls in type(error).__mro__ if hasattr(es, cls.__name__))(str(error)) from error
 
     @contextmanager
     def unguarded(self) -> Iterator[sa.Connection]:
-        """A connection that may do what its user may, as migrations must. It never comes back to the pool."""
+        """A connection that may do whatever its user may, as migrations must."""
         with self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
             if self.sqlite:
-                raw: Any = connection.connection.driver_connection
-                connection.detach()
                 raw.set_authorizer(None)
-            yield connection
+            try:
+                yield connection
+            finally:
+                if self.sqlite:
+                    raw.set_authorizer(_authorize)
 
     def migrate(self) -> None:
         """Brings the schema to the newest revision."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.unguarded() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            upgrade(connection)
             connection.commit()
 
     def revision(self) -> tuple[str | None, str | None]:
         """(revision of the database, newest revision of the code)."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision(), ScriptDirectory.from_config(config).get_current_head()
+            return MigrationContext.configure(connection).get_current_revision(), newest_revision()
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Brings the schema of any connection to the newest revision; the caller commits."""
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@cache
+def newest_revision() -> str | None:
+    """The schema that this code needs."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def code_of(error: BaseException) -> int | str | None:
@@ -102,6 +120,21 @@ def code_of(error: BaseException) -> int | str | None:
     told = getattr(error, "orig", None) or error
     code: int | str | None = getattr(told, "sqlite_errorcode", None) or getattr(told, "sqlstate", None)
     return code or (code_of(error.__cause__) if error.__cause__ is not None else None)
+
+
+_TROUBLE: dict[str, tuple[int | str, ...]] = {
+    "full": (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, "53100"),
+    "read-only": (sqlite3.SQLITE_READONLY, "25006"),
+    "busy": (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, "55P03", "40001", "40P01", "53300"),
+}
+
+
+def trouble(error: BaseException) -> str | None:
+    """What a persistence error comes from, where it is the disk ("full"), a database that takes no writes ("read-only"), or others who
+    write ("busy"): told by SQLite's result codes and PostgreSQL's SQLSTATEs."""
+    code = code_of(error)
+    codes = (code, code & 0xFF) if isinstance(code, int) else (code,)  # the low byte is the code without its detail
+    return next((name for name, known in _TROUBLE.items() if any(code in known for code in codes)), None)
 
 
 def _on_connect(dbapi: Any, _: Any) -> None:
@@ -113,17 +146,18 @@ def _on_connect(dbapi: Any, _: Any) -> None:
 
 
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
-_PRAGMAS = {"busy_timeout", "integrity_check", "max_page_count", "query_only", "table_info", "table_xinfo"}  # that may be given a value
+_PRAGMAS = {"busy_timeout", "foreign_key_list", "index_info", "index_list", "index_xinfo", "integrity_check", "max_page_count", "query_only",
+            "table_info", "table_xinfo"}  # those that may be given a value: the others may only be read
 
 
 def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     """What SQL may do on a connection of the application: read, insert, and change every table but the log; nothing to the schema,
     to what guards the log, or to other files. SQLite asks when it prepares a statement, and the driver keeps prepared statements."""
     name = first or ""
-    if action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
-        allowed = name != "log" and not name.startswith("sqlite_")
-    elif action == sqlite3.SQLITE_INSERT:
-        allowed = not name.startswith("sqlite_")
+    if action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT):
+        allowed = not name.startswith("sqlite_") and (name != "log" or action == sqlite3.SQLITE_INSERT)
+        # asked for by table-valued functions (json_each); SQLite itself refuses the change itself while writable_schema is off
+        allowed = allowed or (name == "sqlite_master" and action == sqlite3.SQLITE_UPDATE)
     elif action == sqlite3.SQLITE_PRAGMA:
         allowed = second is None or name in _PRAGMAS
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,15 +14,35 @@ from adapters.database import Database
 from adapters.log import stream_id
 from adapters.schema import fact, log, mark, name, projection
 from adapters.stab import nodes, statement
+from domain.calendar import FOREVER
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
-from projections.ports import Found, Place, SubjectFound
+from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
 VERSION = 1  # of the rows: raise it when rows change their meaning, and `rebuild`
+READ = 2000  # rows in memory, unless one subject has more
 AnyRow = FactRow | MarkRow | NameRow
 _TABLES: dict[type[Any], sa.Table] = {FactRow: fact, MarkRow: mark, NameRow: name}
+
+
+class StoredFact(NamedTuple):
+    """A row of the fact table, whole. Sorted, the rows of a subject stand in one order, and pieces of one box beside each other."""
+
+    subject: str
+    family: str
+    relation: str
+    key: str
+    kind: str
+    status: str
+    valid_from: int
+    valid_to: int
+    known_from: int
+    known_to: int
+    body: bytes
+    opened: int
+    closed: int
 
 
 # ---------------------------------------------------------------- writing
@@ -209,6 +229,39 @@ class FactStore:
         """What held at some time from `first` to `last`, both days included, as known on the basis."""
         return self._held(basis, fact.c.relation == relation, fact.c.family == family, fact.c.valid_from <= last, fact.c.valid_to > first)
 
+    def boxes_of(self, position: int, relation: str, family: str, subject: str | None = None) -> list[Boxed]:
+        """All boxes of a family, or of one subject of it, as recorded by a position: for who asks of many days at once."""
+        with self.database.transaction() as connection:
+            query = sa.select(fact.c.valid_from, fact.c.valid_to, fact.c.known_from, fact.c.known_to, fact.c.subject, fact.c.family,
+                              fact.c.key, fact.c.kind, fact.c.status, fact.c.body).where(
+                fact.c.generation == current_generation(connection), fact.c.relation == relation, fact.c.family == family,
+                *_recorded(fact, position))
+            if subject is not None:
+                query = query.where(fact.c.subject == subject)
+            return sorted(Boxed(v1, v2, k1, k2, Found(*rest)) for v1, v2, k1, k2, *rest in connection.execute(query))
+
+    def days_of_change(self, position: int, relation: str | None, subject: str | None = None) -> list[int]:
+        """The days on which a fact of a relation, or of one subject, is not told as on the day before, each day as known on that day.
+
+        Of a subject also the day on which it was first heard of. Ascending.
+        """
+        with self.database.transaction() as connection:
+            generation = current_generation(connection)
+            start = _later(fact.c.valid_from, fact.c.known_from)
+            end = _later(fact.c.valid_to, fact.c.known_to, least=True)
+            held = [fact.c.generation == generation, *_recorded(fact, position), start < end]
+            held += [fact.c.relation == relation] if relation is not None else []
+            held += [fact.c.subject == subject] if subject is not None else []
+            edges = sa.union_all(sa.select(start.label("day"), sa.literal(1).label("more"), fact.c.subject, fact.c.key, fact.c.body).where(*held),
+                                 sa.select(end, sa.literal(-1), fact.c.subject, fact.c.key, fact.c.body).where(*held)).subquery()
+            # words that one box ends with and the next begins with are no change
+            told = sa.select(edges.c.day).group_by(edges.c.day, edges.c.subject, edges.c.key, edges.c.body).having(sa.func.sum(edges.c.more) != 0)
+            days = set(connection.scalars(told))
+            if subject is not None:
+                days |= set(connection.scalars(sa.select(sa.func.min(name.c.known_from)).where(
+                    name.c.generation == generation, name.c.subject == subject, *_recorded(name, position))))
+        return sorted(day for day in days if day is not None and day < FOREVER)
+
     def recorded_alone(self, basis: Basis, family: str) -> list[Found]:
         """Facts of a family that is not filtered on the known clock."""
         return self._held(basis, fact.c.family == family, fact.c.valid_from <= basis.as_of)
@@ -218,6 +271,37 @@ class FactStore:
             query = sa.select(fact.c.subject, fact.c.family, fact.c.key, fact.c.kind, fact.c.status, fact.c.body).where(
                 fact.c.generation == current_generation(connection), *_visible(fact, basis), *where)
             return sorted({Found(*row) for row in connection.execute(query)})  # possible before and after it is certain: one fact
+
+    def of_subjects(self, subjects: Sequence[str], basis: Basis, relation: str | None = None) -> Iterator[list[StoredFact]]:
+        """The rows of each of these subjects, a subject at a time and in the order asked for: those of a relation that hold on the basis,
+        else all that the log had opened by its position and that begin by its days. No transaction is open while the caller works."""
+        where = [*_visible(fact, basis), fact.c.relation == relation, fact.c.valid_to > basis.as_of] if relation is not None else [
+            fact.c.opened <= basis.position, fact.c.known_from <= basis.known_at]
+        query = sa.select(*(fact.c[column] for column in StoredFact._fields)).where(fact.c.valid_from <= basis.as_of, *where)
+        for some in self._portions(subjects):
+            rows: dict[str, list[StoredFact]] = {subject: [] for subject in some}
+            with self.database.transaction() as connection:
+                of = fact.c.generation == current_generation(connection)
+                for row in connection.execute(query.where(of, fact.c.subject.in_(some))).all():
+                    rows[row[0]].append(StoredFact._make(row))
+            yield from rows.values()
+
+    def _portions(self, subjects: Sequence[str]) -> Iterator[list[str]]:
+        """Subjects that have some thousand rows together."""
+        with self.database.transaction() as connection:
+            counted = sa.select(fact.c.subject, sa.func.count()).group_by(fact.c.subject).where(
+                fact.c.generation == current_generation(connection), fact.c.subject.in_(list(subjects)))
+            counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
+        some: list[str] = []
+        held = 0
+        for subject in subjects:
+            if some and held + counts.get(subject, 0) > READ:
+                yield some
+                some, held = [], 0
+            some.append(subject)
+            held += counts.get(subject, 0)
+        if some:
+            yield some
 
     def places(self, basis: Basis, first: int, last: int, subjects: Sequence[str] = ()) -> list[Place]:
         """Standing events whose effective day may be from `first` to `last`, in the one order."""
@@ -262,5 +346,12 @@ def _heard(basis: Basis) -> tuple[Any, ...]:
 
 
 def _visible(table: sa.Table, basis: Basis) -> tuple[Any, ...]:
-    return (table.c.known_from <= basis.known_at, table.c.known_to > basis.known_at,
-            table.c.opened <= basis.position, table.c.closed > basis.position)
+    return (table.c.known_from <= basis.known_at, table.c.known_to > basis.known_at, *_recorded(table, basis.position))
+
+
+def _recorded(table: sa.Table, position: int) -> tuple[Any, ...]:
+    return table.c.opened <= position, table.c.closed > position
+
+
+def _later(one: Any, other: Any, least: bool = False) -> Any:
+    return sa.case((one < other if least else one > other, one), else_=other)

@@ -29,11 +29,12 @@ from eventsourcing.persistence import (
     Tracking,
     TrackingRecorder,
 )
+from eventsourcing.utils import resolve_topic
 
 from adapters.bulk import insert_rows
 from adapters.chain import GENESIS, link
 from adapters.database import Database
-from adapters.schema import log, tracking
+from adapters.schema import log, snapshot, tracking
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.event import Event
 
@@ -89,6 +90,8 @@ _STORED = (log.c.originator_id, log.c.originator_version, log.c.topic, log.c.sta
 class LogAggregateRecorder(AggregateRecorder):
     """Events of one stream."""
 
+    table = log
+
     def __init__(self, database: Database, clock: Callable[[], int] | None = None) -> None:
         self.database = database
         self.clock = clock or (lambda: time_ns() // 1000)
@@ -127,8 +130,8 @@ class LogAggregateRecorder(AggregateRecorder):
     def select_events(
         self, originator_id: UUID | str, *, gt: int | None = None, lte: int | None = None, desc: bool = False, limit: int | None = None
     ) -> Sequence[StoredEvent]:
-        version = log.c.originator_version
-        query = sa.select(*_STORED).where(log.c.originator_id == _uuid(originator_id))
+        row, version = self.table.c, self.table.c.originator_version
+        query = sa.select(row.originator_id, version, row.topic, row.state).where(row.originator_id == _uuid(originator_id))
         query = query if gt is None else query.where(version > gt)
         query = query if lte is None else query.where(version <= lte)
         query = query.order_by(version.desc() if desc else version).limit(limit)
@@ -195,8 +198,9 @@ class LogSubscription(ListenNotifySubscription["LogRecorder"]):
                     self._has_been_notified.set()
             else:
                 with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                    connection.exec_driver_sql(f"LISTEN {CHANNEL}")
                     raw: Any = connection.connection.driver_connection
+                    connection.detach()  # back in the pool, it would go on listening
+                    connection.exec_driver_sql(f"LISTEN {CHANNEL}")
                     while not self._has_been_stopped:
                         for _ in raw.notifies(timeout=self.poll, stop_after=1):
                             pass
@@ -215,7 +219,7 @@ class LogTrackingRecorder(TrackingRecorder):
 
     def insert_tracking(self, tracking: Tracking) -> None:
         with self.database.transaction(write=True) as connection:
-            _track(connection, tracking)
+            track(connection, tracking)
 
     def max_tracking_id(self, application_name: str) -> int | None:
         query = sa.select(tracking.c.position).where(tracking.c.application_name == application_name)
@@ -223,7 +227,7 @@ class LogTrackingRecorder(TrackingRecorder):
             return connection.scalar(query)
 
 
-def _track(connection: sa.Connection, at: Tracking) -> None:
+def track(connection: sa.Connection, at: Tracking) -> None:
     """Moves a follower forward; going back, or standing still, is an IntegrityError."""
     row = tracking.c.application_name == at.application_name
     moved = connection.execute(
@@ -245,8 +249,21 @@ class LogProcessRecorder(LogTrackingRecorder, LogRecorder, ProcessRecorder):
         **kwargs: Any,
     ) -> list[int]:
         if kwargs.get("tracking") is not None:
-            _track(connection, kwargs["tracking"])
+            track(connection, kwargs["tracking"])
         return super()._insert(connection, stored_events, facts, known)
+
+
+class SnapshotRecorder(LogAggregateRecorder):
+    """Snapshots of aggregates of other applications that keep their events in this log: Tarikh takes none. They are no part of the record."""
+
+    table = snapshot
+
+    def _insert(self, connection: sa.Connection, stored_events: Sequence[StoredEvent], *_: Any, **__: Any) -> list[int]:
+        rows = [{"originator_id": _uuid(s.originator_id), "originator_version": s.originator_version, "topic": s.topic, "state": s.state}
+                for s in stored_events]
+        if rows:
+            connection.execute(snapshot.insert(), rows)
+        return []
 
 
 class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
@@ -256,17 +273,15 @@ class LogFactory(InfrastructureFactory[LogTrackingRecorder]):
         super().__init__(env)
         self.database = Database(str(self.env.get("TARIKH_DATABASE_URL", "sqlite:///tarikh.sqlite")))
 
-    def mapper(self, *_: Any, **__: Any) -> Any:
-        return CatalogueMapper(CATALOGUE)
-
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
-        return LogAggregateRecorder(self.database)
+        return (SnapshotRecorder if purpose == "snapshots" else LogAggregateRecorder)(self.database)
 
     def application_recorder(self) -> ApplicationRecorder:
         return LogRecorder(self.database)
 
     def tracking_recorder(self, tracking_recorder_class: type[LogTrackingRecorder] | None = None) -> LogTrackingRecorder:
-        return (tracking_recorder_class or LogTrackingRecorder)(self.database)
+        topic = self.env.get(self.TRACKING_RECORDER_TOPIC)
+        return (tracking_recorder_class or (resolve_topic(topic) if topic else LogTrackingRecorder))(self.database)
 
     def process_recorder(self) -> ProcessRecorder:
         return LogProcessRecorder(self.database)
@@ -284,6 +299,9 @@ class Log(Application[UUID]):
         super().__init__({"PERSISTENCE_MODULE": "adapters.log", "TARIKH_DATABASE_URL": url})
         assert isinstance(self.factory, LogFactory)
         self.database = self.factory.database
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        return CatalogueMapper(CATALOGUE)
 
     def append(self, events: Iterable[tuple[Event, int]], in_transaction: InTransaction) -> list[int]:
         """Appends (event, version) pairs as one batch; an event whose version is taken raises IntegrityError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -134,3 +135,31 @@ class LogReader:
             query = query.where(log.c.topic.in_(list(topics)))
         with self.database.transaction() as connection:
             return [_logged(row, self.catalogue) for row in connection.execute(query)]
+
+    def walk(self, after: int, upto: int, size: int) -> Iterator[list[tuple[Logged, bytes]]]:
+        """Events with their hashes in log order, after one position and up to another, `size` at a time, each time in a transaction of its own."""
+        query = sa.select(*_COLUMNS, log.c.hash).where(log.c.position <= upto).order_by(log.c.position).limit(size)
+        for rows in self._pages(query, after):
+            yield [(_logged(row[:-1], self.catalogue), row[-1]) for row in rows]
+
+    def subjects(self, after: int, upto: int, size: int) -> Iterator[list[str]]:
+        """The subjects of these events, in the order of their first event among them; read like `walk`."""
+        query = sa.select(log.c.position, log.c.state).where(log.c.position <= upto).order_by(log.c.position).limit(size)
+        before = log.alias()  # the event before in its stream; where it is beyond `after`, this one is not the first
+        if after:
+            query = query.outerjoin(before, sa.and_(before.c.originator_id == log.c.originator_id,
+                                                    before.c.originator_version == log.c.originator_version - 1))
+            query = query.where(before.c.position.is_(None) | (before.c.position <= after))
+        else:
+            query = query.where(log.c.originator_version == 1)
+        for rows in self._pages(query, after):
+            yield [json.loads(row[1])["subject"] for row in rows]
+
+    def _pages(self, query: sa.Select[Any], after: int) -> Iterator[Sequence[Any]]:
+        while True:
+            with self.database.transaction() as connection:
+                rows = connection.execute(query.where(log.c.position > after)).all()
+            if not rows:
+                return
+            yield rows
+            after = rows[-1][0]

@@ -35,6 +35,14 @@ tracking = sa.Table(
     sa.Column("position", _Big, nullable=False),
 )
 
+snapshot = sa.Table(  # of applications of the eventsourcing library that keep their events in this log: Tarikh itself takes none
+    "snapshot", metadata,
+    sa.Column("originator_id", sa.Uuid(), primary_key=True),
+    sa.Column("originator_version", _Big, primary_key=True, autoincrement=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+)
+
 projection = sa.Table(
     "projection", metadata,
     sa.Column("name", sa.Text, primary_key=True),
@@ -118,6 +126,33 @@ api_key = sa.Table(
     sa.Column("created_at", _Big, nullable=False),  # microseconds since 1970, as all instants
     sa.Column("expires_at", _Big),
     sa.Column("revoked_at", _Big),
+)
+
+webhook = sa.Table(
+    "webhook", metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("types", sa.Text, nullable=False),  # event types without version, with blanks between; none: all
+    sa.Column("subjects", sa.Text, nullable=False),  # likewise
+    sa.Column("secrets", sa.Text, nullable=False),  # with blanks between, the newest first: signing needs them as they are
+    sa.Column("retired_at", _Big),  # when the older secret is used no more
+    sa.Column("created_at", _Big, nullable=False),
+    sa.Column("position", _Big, nullable=False),  # all up to here is sent, waits in `delivery`, or is not asked for
+    sa.Column("stopped", sa.Text),  # why nothing is sent any more
+    sa.Column("holder", sa.Text),  # the worker that sends, until
+    sa.Column("held_until", _Big, nullable=False),
+)
+
+delivery = sa.Table(  # what could not be sent yet; what was sent leaves no row
+    "delivery", metadata,
+    sa.Column("webhook", sa.Text, primary_key=True),
+    sa.Column("position", _Big, primary_key=True, autoincrement=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", _Big, nullable=False),  # not before; and not before earlier ones of its subject
+    sa.Column("dead_at", _Big),  # given up: a dead letter
+    sa.Column("error", sa.Text, nullable=False),
 )
 
 

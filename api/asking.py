@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from time import perf_counter
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Path, Query, Request
@@ -25,14 +26,26 @@ Relation = Annotated[Literal["IRN-USA"], Path(description="the relation")]
 Responses = dict[int | str, dict[str, Any]]
 
 
-def documented(shape: Any, name: str, more: Responses | None = None) -> Responses:
-    """The responses of a read, with a real answer as its example."""
-    content = {"application/json": {"example": example(name)}} if name in EXAMPLES else {}
+def documented(shape: Any, name: str, more: Responses | None = None, also: dict[str, Any] | None = None) -> Responses:
+    """The responses of a read, with a real answer as its example; `also` gives the schema of each other media type."""
+    content: dict[str, Any] = {media_type: {"schema": schema} for media_type, schema in (also or {}).items()}
+    if name in EXAMPLES:
+        content["application/json"] = {"example": example(name)}
     return {200: {"model": shape, "content": content, "description": "The answer"},
             **{code: {"model": models.ProblemShape} for code in (400, 404, 409)}, **(more or {})}
 
 
-def known_parameters(request: Request) -> None:
+def prefers(request: Request, media_type: str) -> bool:
+    """Whether `Accept` names a media type, and nothing that would be JSON before it (RFC 9110, 12.5.1)."""
+    asked: dict[str, float] = {}
+    for part in request.headers.get("accept", "").split(","):
+        name, *parameters = (text.strip() for text in part.split(";"))
+        weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        asked[name.lower()] = float(weight) if weight.replace(".", "", 1).isdecimal() else 0
+    return asked.get(media_type, 0) > max(asked.get("application/json", 0) - 1e-9, 0)
+
+
+async def known_parameters(request: Request) -> None:  # async: on no thread, for those may all be waiting
     """A misspelled parameter must not be passed over: `as_off=` would answer for today."""
     names = list(request.query_params.keys())
     if "\0" in f"{request.query_params}{request.path_params}" or "%00" in str(request.url):
@@ -57,7 +70,11 @@ def core_of(request: Request) -> Tarikh:
     return core
 
 
-Core = Annotated[Tarikh, Depends(core_of)]
+async def _core(request: Request) -> Tarikh:
+    return core_of(request)
+
+
+Core = Annotated[Tarikh, Depends(_core)]
 
 
 def basis(
@@ -75,18 +92,31 @@ def basis(
 Basis = Annotated[Resolved, Depends(basis)]
 
 
-def told(request: Request, asked: Resolved, make: Callable[[], bytes]) -> Response:
-    """The answer with its ETag (basis, projection version, code), or 304."""
+def validators(request: Request, asked: Resolved, media_type: str) -> dict[str, str]:
+    """The ETag of an answer (basis, projection version, code, what was asked for), and for how long it may be kept."""
     b = asked.basis
-    asked_for = hashlib.sha256(f"{request.url.path}?{request.url.query}".encode()).hexdigest()[:12]
-    headers = {"ETag": f'"{b.as_of}.{b.known_at}.{b.position}.{asked_for}.v{core_of(request).facts.version}-{request.app.version}"',
-               "Cache-Control": "public, max-age=86400, immutable" if asked.immutable else "no-cache"}
-    if headers["ETag"] in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
+    asked_for = hashlib.sha256(f"{request.url.path}?{request.url.query} {media_type}".encode()).hexdigest()[:12]
+    whose = "private" if core_of(request).settings.reads_closed else "public"  # a shared cache asks for no key
+    return {"ETag": f'"{b.as_of}.{b.known_at}.{b.position}.{asked_for}.v{core_of(request).facts.version}-{request.app.version}"',
+            "Cache-Control": f"{whose}, max-age=86400, immutable" if asked.immutable else "no-cache"}
+
+
+def unchanged(request: Request, headers: dict[str, str]) -> bool:
+    """Whether the client has the answer already."""
+    return headers["ETag"] in request.headers.get("if-none-match", "").replace("W/", "").split(", ")
+
+
+def told(request: Request, asked: Resolved, make: Callable[[], bytes], media_type: str = "application/json") -> Response:
+    """The answer with its ETag, or 304."""
+    headers = validators(request, asked, media_type)
+    if unchanged(request, headers):
         return Response(status_code=304, headers=headers)
+    started = perf_counter()
     body = make()
+    request.app.state.metrics.as_of.labels(request.scope["route"].name).observe(perf_counter() - started)
     if getattr(request.state, "checkpoint", False):
-        body = b'{"checkpoint":%s,%s' % (dumps(core_of(request).checkpoint(b.position)), body.removeprefix(b"{"))
-    return Response(body, headers=headers, media_type="application/json")
+        body = b'{"checkpoint":%s,%s' % (dumps(core_of(request).checkpoint(asked.basis.position)), body.removeprefix(b"{"))
+    return Response(body, headers=headers, media_type=media_type)
 
 
 def paged(request: Request, asked: Resolved, make: Callable[[], Page]) -> Response:

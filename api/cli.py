@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api import tables
-from api.wiring import CATALOGUE, LISTS, UNUSABLE, Columns, Damaged, PersistenceError, Settings, Tarikh, Unreachable
-from domain.errors import BadQuestion, Conflict, Invalid, NotFound, Refused, TarikhError, WrongVersion
+from api import cli_export, cli_keys, cli_publish, cli_webhooks, tables
+from api.terminal import opened, out, print_json, progress_bar, tell_faults
+from api.wiring import CATALOGUE, LISTS, Columns, Tarikh
+from domain.errors import BadQuestion, Invalid, NotFound
 from domain.family import slug
 from projections.question import Resolved
 
@@ -24,51 +23,32 @@ HELP = """The point-in-time record of US-Iran policy.
 Every question takes three clocks: --as-of (when it holds), --known-at (when it was public), --recorded-at (when this log took it
 in). A day means its end.
 
-Settings: TARIKH_DATABASE_URL (default sqlite:///tarikh.sqlite), TARIKH_API_KEY (lets its holder record over HTTP),
+Settings: TARIKH_DATABASE_URL (default sqlite:///tarikh.sqlite), TARIKH_API_KEY (a key that reads and records over HTTP; others: `tarikh keys`),
+TARIKH_READS (open, the default, or closed: then reads need a key too),
 TARIKH_REQUIRE_VERSION=1 (writes over HTTP must name the version they saw), TARIKH_BODY_LIMIT (bytes, default 5242880),
-TARIKH_SIGNING_KEY (file of the Ed25519 key that signs checkpoints; `init` makes it; default beside an SQLite file).
+TARIKH_BATCH_LIMIT (events to a request, default 1000),
+TARIKH_RATE_LIMIT (requests a second for each key or address, default 0: any number), TARIKH_RATE_BURST (at once, default twice that),
+TARIKH_CONCURRENCY (reads at work at once, and writes, default 2), TARIKH_QUEUE (requests that may wait, default 32),
+TARIKH_QUEUE_SECONDS (how long at most, default 5),
+TARIKH_SIGNING_KEY (file of the Ed25519 key that signs checkpoints; `init` makes it; default beside an SQLite file),
+TARIKH_APP_ROLE and TARIKH_APP_PASSWORD (PostgreSQL: the service's role, which `init` sets up; default tarikh_app),
+TARIKH_WEBHOOK_PRIVATE=1 (webhooks may go to http and private addresses), TARIKH_WEBHOOK_RETRIES (seconds between attempts, with commas),
+TARIKH_STREAMS (event streams at once, default 200), TARIKH_HEARTBEAT (seconds, default 15),
+TARIKH_LOG_LEVEL (of `serve`: debug, info, warning or error; default info).
 
 Exit codes: 0 done, 1 a fault was found (verify) or the database does not answer, 2 wrong usage or a malformed question,
 3 not there on this basis, 4 refused by the record (impossible timeline, conflict, wrong version), 5 an import file is damaged or not there.
 """
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-out = Console(markup=False, emoji=False)  # what is printed is data: agreement:b: is no emoji, [sic] no markup
-err = Console(stderr=True, markup=False, emoji=False)
-EXIT: dict[type[TarikhError], int] = {BadQuestion: 2, Invalid: 2, NotFound: 3, Refused: 4, Conflict: 4, WrongVersion: 4, Damaged: 5, Unreachable: 5}
+app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_webhooks.app, name="webhooks")
+app.command()(cli_publish.publish)
+app.command()(cli_export.export)
 
 AsOf = Annotated[str | None, typer.Option(help="the day in the world, YYYY-MM-DD (default: today)")]
 KnownAt = Annotated[str | None, typer.Option(help="as known at the end of this day (default: all that is known)")]
 RecordedAt = Annotated[str | None, typer.Option(help="the log as it stood at this instant (default: now)")]
 Json = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
-
-
-@contextmanager
-def opened(fresh: bool = False) -> Iterator[Tarikh]:
-    """The application on the configured database; errors become a line and an exit code."""
-    core: Tarikh | None = None
-    try:
-        core = Tarikh(Settings())
-        if not fresh and (problem := core.ready()):
-            raise PersistenceError(problem)
-        yield core
-    except TarikhError as error:
-        err.print(f"tarikh: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(EXIT.get(type(error), 1)) from None
-    except UNUSABLE as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        err.print(f"tarikh: {said}", style="red", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    finally:
-        if core is not None:
-            core.close()
-
-
-def _bar() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err, transient=True)
-
-
-def _print_json(body: bytes) -> None:
-    sys.stdout.write(json.dumps(json.loads(body), ensure_ascii=False, indent=2) + "\n")
 
 
 def _asked(core: Tarikh, as_of: str | None, known_at: str | None, recorded_at: str | None) -> Resolved:
@@ -77,16 +57,17 @@ def _asked(core: Tarikh, as_of: str | None, known_at: str | None, recorded_at: s
 
 @app.command()
 def init() -> None:
-    """Create the tables, or bring them to the newest revision."""
+    """Create the tables, or bring them to the newest revision. PostgreSQL: run by the owner, it sets up the application's role too."""
     with opened(fresh=True) as core:
-        core.init()
-        out.print(f"tables are at the newest revision: {core.database.engine.url.render_as_string()}", highlight=False, soft_wrap=True)
+        told = core.init()
+        at = f"tables are at the newest revision: {core.database.engine.url.render_as_string()}"
+        out.print(at, *told, sep="\n", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def load(folder: Annotated[Path | None, typer.Argument(help="a folder of record files (default: the project's own record)")] = None) -> None:
     """Record the project's own record. What is there already is skipped."""
-    with opened() as core, _bar() as bar:
+    with opened() as core, progress_bar() as bar:
         task = bar.add_task("loading", total=None)
 
         def progress(name: str, done: int, total: int) -> None:
@@ -100,15 +81,21 @@ def load(folder: Annotated[Path | None, typer.Argument(help="a folder of record 
 
 @app.command()
 def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-          port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="port to listen on")] = 8000) -> None:
+          port: Annotated[int, typer.Option(envvar="PORT", min=1, max=65535, help="port to listen on")] = 8000,
+          log_format: Annotated[Literal["json", "console"] | None, typer.Option(
+              help="lines on standard error (default: console on a terminal, else json)")] = None) -> None:
     """Serve over HTTP until interrupted."""
     import uvicorn
 
     from api.http import create_app
+    from api.telemetry import configure
 
     with opened() as core:
+        configure(core.settings.log_level, log_format)
+        service = create_app(core)
         out.print(f"serving on http://{host}:{port} (interactive documentation at /docs)", highlight=False, soft_wrap=True)
-        uvicorn.run(create_app(core), host=host, port=port, log_level="warning")
+        uvicorn.run(service, host=host, port=port, log_config=None, access_log=False,
+                    timeout_graceful_shutdown=5)  # streams have no end of their own
 
 
 @app.command()
@@ -121,7 +108,7 @@ def state(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt 
         asked = _asked(core, as_of, known_at, recorded_at)
         body = core.answers.facts(asked, family, {}, 10**6).body if family else core.answers.state(asked)
         if as_json:
-            _print_json(body)
+            print_json(body)
         elif family:
             tables.family(out, json.loads(body), family)
         else:
@@ -137,7 +124,7 @@ def diff(first: Annotated[str, typer.Argument(metavar="FROM", help="the earlier 
     """What changed between two days: corrected in the record, learned since, changed in the world."""
     with opened() as core:
         body = core.answers.diff(first, last, from_known_at, to_known_at, from_recorded_at, to_recorded_at)
-        _print_json(body) if as_json else tables.diff(out, json.loads(body))
+        print_json(body) if as_json else tables.diff(out, json.loads(body))
 
 
 @app.command()
@@ -148,7 +135,7 @@ def timeline(first: Annotated[str, typer.Argument(metavar="FROM", help="first da
     """Events in the order in which they held."""
     with opened() as core:
         page = core.answers.timeline(_asked(core, last, known_at, recorded_at), first, last, 10**6, 0, family)
-        _print_json(page.body) if as_json else tables.timeline(out, json.loads(page.body))
+        print_json(page.body) if as_json else tables.timeline(out, json.loads(page.body))
 
 
 @app.command()
@@ -159,13 +146,13 @@ def why(what: Annotated[str, typer.Argument(help="an event id (agreement:jcpoa@3
         asked = _asked(core, as_of, known_at, recorded_at)
         if "@" in what:
             body = core.answers.event(asked, what)
-            _print_json(body) if as_json else tables.event(out, json.loads(body))
+            print_json(body) if as_json else tables.event(out, json.loads(body))
             return
         subject = what if ":" in what else _only_subject(core, asked, what)
         facts = json.loads(core.answers.subject(asked, subject))
         history = json.loads(core.answers.history(asked, subject))
         if as_json:
-            _print_json(json.dumps({**facts, "events": history["items"]}).encode())
+            print_json(json.dumps({**facts, "events": history["items"]}).encode())
         else:
             tables.why(out, facts, history["items"])
 
@@ -199,7 +186,7 @@ def record(path: Annotated[str, typer.Argument(help="a JSON file (one event, a l
     with opened() as core:
         outcome = core.writer.record(core.events_from(_read_events(path)))
         if as_json:
-            _print_json(json.dumps({"ids": outcome.ids, "recorded": outcome.recorded, "skipped": outcome.skipped,
+            print_json(json.dumps({"ids": outcome.ids, "recorded": outcome.recorded, "skipped": outcome.skipped,
                                     "position": outcome.position}).encode())
         else:
             out.print(f"{outcome.recorded} recorded, {outcome.skipped} were there already")
@@ -227,7 +214,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import sanctions lists snapshot by snapshot, executive orders, or a measured series."""
-    with opened() as core, _bar() as bar:
+    with opened() as core, progress_bar() as bar:
         task = bar.add_task(kind, total=None)
         if kind in LISTS:
             summary = core.import_list(kind, paths, published, everything, force, cache,
@@ -243,7 +230,7 @@ def import_(
         else:
             raise BadQuestion(f"{kind!r} is not one of {', '.join([*LISTS, 'executive-orders', 'indicator'])}")
     if as_json:
-        _print_json(json.dumps(summary.told()).encode())
+        print_json(json.dumps(summary.told()).encode())
     else:
         tables.summary(out, summary.of, summary.told())
 
@@ -262,13 +249,13 @@ def replay(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt
     with opened() as core:
         events = core.events_from(_read_events(add)) if add else []
         body = core.answers.what_if(_asked(core, as_of, known_at, recorded_at), without or [], events)
-        _print_json(body) if as_json else tables.replay(out, json.loads(body))
+        print_json(body) if as_json else tables.replay(out, json.loads(body))
 
 
 @app.command()
 def rebuild() -> None:
     """Write all facts anew from the log, beside the old ones, and swap at the end."""
-    with opened() as core, _bar() as bar:
+    with opened(facts=False) as core, progress_bar() as bar:
         task = bar.add_task("rebuilding", total=core.reader.count())
         rows = core.rebuild(lambda n: bar.advance(task, n))
     out.print(f"{rows} rows written")
@@ -296,17 +283,50 @@ def verify(kept: Annotated[list[Path] | None, typer.Option("--checkpoint", exist
                                                            help="a file with a checkpoint that was kept; may be given again")] = None,
            key: Annotated[str | None, typer.Option(help="the public key of the checkpoints (default: that of this log's own key)")] = None) -> None:
     """Check the log's hash chain, hold it to kept checkpoints, and compare every fact with the fold. Exit code 1 where anything differs."""
-    with opened() as core, _bar() as bar:
+    with opened(facts=False) as core, progress_bar() as bar:
         checkpoints = core.kept([path.read_text(encoding="utf-8") for path in kept or ()], key)
         task = bar.add_task("verifying", total=core.reader.count())
         verdict = core.verify(lambda n: bar.advance(task, n), checkpoints)
-    for fault in verdict.faults:
-        err.print(f"tarikh: {fault}", style="red", highlight=False, markup=False, soft_wrap=True)
-    if verdict.faults:
-        raise typer.Exit(1)
+    tell_faults(verdict.faults)
     held = f" and holds to {len(checkpoints)} checkpoint{'s' * (len(checkpoints) > 1)}" if checkpoints else ""
     out.print(f"{verdict.events} events of {verdict.subjects} subjects: the log is whole{held}, and all {verdict.rows} rows are those of the fold",
               soft_wrap=True)
+
+
+@app.command()
+def backup(path: Annotated[Path, typer.Argument(metavar="FILE", help="a new file, of SQLite's format whatever the database is")],
+           force: Annotated[bool, typer.Option(help="put it in the place of a file that is there")] = False) -> None:
+    """Write the record to a file, while the service goes on. Exit code 1 where the log has faults; the file is written all the same."""
+    with opened(facts=False) as core, _stages({"log": core.reader.count()}) as progress:
+        made = core.backup(path, force, progress)
+    out.print(f"{path}\nposition {made.position}\nhead     {made.head.hex()}\nSHA-256  {made.sha256}", highlight=False, soft_wrap=True)
+    tell_faults(made.faults)
+
+
+@app.command()
+def restore(path: Annotated[Path, typer.Argument(metavar="FILE", help="what `tarikh backup` wrote, of either engine")]) -> None:
+    """Bring a backup back into a database without events, make the facts, verify. A damaged backup is refused, and nothing recorded."""
+    with opened(fresh=True) as core, _stages({}) as progress:
+        restored, verdict = core.restore(path, progress)
+    if restored.before:
+        out.print("the events were there already: the facts were made anew")
+    out.print(f"position {restored.position}\nhead     {restored.head.hex()}\nSHA-256  {restored.sha256}", highlight=False, soft_wrap=True)
+    tell_faults(verdict.faults)
+    out.print(f"{verdict.events} events of {verdict.subjects} subjects are restored, and verified", soft_wrap=True)
+
+
+@contextmanager
+def _stages(totals: Mapping[str, int]) -> Iterator[Callable[[str, int], None]]:
+    """A bar for each stage of what is done."""
+    with progress_bar() as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(stage: str, done: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=totals.get(stage))
+            bar.advance(tasks[stage], done)
+
+        yield progress
 
 
 def main() -> None:

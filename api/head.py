@@ -20,4 +20,8 @@ class Head:
                 message = {**message, "body": b""}
             await send(message)
 
-        return await self.app({**scope, "method": "GET"}, receive, headers_only)
+        asked = {**scope, "method": "GET"}
+        try:
+            await self.app(asked, receive, headers_only)
+        finally:
+            scope.update({name: asked[name] for name in ("route", "endpoint", "path_params") if name in asked})  # for who tells of the request

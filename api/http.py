@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as package_version
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp
 
+from api.access import tell_access
 from api.asking import known_parameters
+from api.document import tell_exactly
+from api.following import Streams, Tail
 from api.head import Head
 from api.limit import BodyLimit
+from api.load import BURST, Buckets, Crowd, Gate, Gates, Queue, RateLimit
+from api.metrics import Metrics
 from api.problems import MEDIA_TYPE, install
-from api.routes import events, lists, operations, relation, subjects
+from api.routes import contracts, events, exports, fred, lists, memento, operations, panel, relation, subjects, webhooks
+from api.telemetry import Telemetry, log
 from api.wiring import Tarikh
+
+ROUTES = (relation, subjects, lists, panel, memento, fred, events, webhooks, contracts, operations, exports)
 
 
 class Service(FastAPI):
     """FastAPI, whose document tells of errors as they are: RFC 9457, and a malformed parameter is 400 and not 422."""
 
+    def build_middleware_stack(self) -> ASGIApp:
+        told = Telemetry(super().build_middleware_stack(), self.state.metrics)  # outside of what answers for unforeseen errors
+        return Crowd(told, self.state.gates, self.state.metrics.turned_away)
+
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            for methods in super().openapi()["paths"].values():
+            document = super().openapi()
+            tell_exactly(document)
+            tell_access(document, self.state.routes, self.state.tarikh.settings.reads_closed)
+            for methods in document["paths"].values():
                 for operation in methods.values():
                     _tell_problems(operation["responses"])
         return super().openapi()
@@ -37,18 +56,35 @@ def _tell_problems(responses: dict[str, Any]) -> None:
 def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     """The service on a database. The schema must be there: `tarikh init`."""
     core = tarikh or Tarikh()
+    core.check()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        started = monotonic()
+        log.info("start", **core.versions(), **await to_thread.run_sync(core.whereabouts))
+        yield
+        log.info("stop", seconds=round(monotonic() - started, 3))
+
     app = Service(
-        title="Tarikh", version=package_version("tarikh"), dependencies=[Depends(known_parameters)], redoc_url=None,
+        title="Tarikh", version=str(core.versions()["tarikh"]), lifespan=lifespan, dependencies=[Depends(known_parameters)], openapi_url=None,
         summary="The point-in-time record of US-Iran policy",
         description="What was in force on any day, as it was known on any day, and why we say so. "
                     "Three clocks: `as_of` (when it holds), `known_at` (when it was public), `recorded_at` (when this log took it in).",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.tarikh = core
-    app.state.metrics = operations.Metrics()
+    app.state.routes = [route for routes in ROUTES for route in routes.router.routes]
+    app.state.metrics = Metrics(core.versions)
     install(app)
-    app.add_middleware(BodyLimit, limit=core.settings.body_limit)
+    limits = core.settings
+    app.state.streams = Streams(Tail(lambda: core.reader.last()[0]), limits.streams, limits.heartbeat)
+    app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_seconds, BURST),
+                            Gate(limits.concurrency, limits.queue, limits.queue_seconds))
+    app.add_middleware(Queue, gates=app.state.gates)
+    app.add_middleware(BodyLimit, limit=limits.body_limit)
+    if limits.rate_limit:
+        app.add_middleware(RateLimit, buckets=Buckets(limits.rate_limit, limits.rate_burst or 2 * limits.rate_limit))
     app.add_middleware(Head)
-    for routes in (relation, subjects, lists, events, operations):
+    for routes in ROUTES:
         app.include_router(routes.router)
     return app

@@ -5,14 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
 
 
 class BodyLimit:
-    """Refuses a longer body: by its Content-Length before anything is read, else as soon as the limit is passed."""
+    """Reads the body before anything is done with it, and refuses a longer one: by its Content-Length, else as soon as the limit is passed."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app, self.limit = app, limit
@@ -20,18 +19,23 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        said = f"the body is longer than {self.limit} bytes: send fewer events at a time (TARIKH_BODY_LIMIT raises the limit)"
-        length = Headers(scope=scope).get("content-length", "")
-        if length.isdecimal() and (len(length) > 18 or int(length) > self.limit):
-            return await problem(413, HTTPStatus(413).phrase, said)(scope, receive, send)
-        seen = 0
-
-        async def limited() -> Message:
-            nonlocal seen
+        headers = Headers(scope=scope)
+        if "content-length" not in headers and "transfer-encoding" not in headers:
+            return await self.app(scope, receive, send)
+        length, body = headers.get("content-length", ""), bytearray()
+        too_long, more = length.isdecimal() and (len(length) > 18 or int(length) > self.limit), True
+        while more and not too_long:
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.limit:
-                raise HTTPException(413, said)
-            return message
+            if message["type"] != "http.request":
+                return None  # the client has gone
+            body += message.get("body", b"")
+            more, too_long = message.get("more_body", False), len(body) > self.limit
+        if too_long:
+            said = f"the body is longer than {self.limit} bytes: send fewer events at a time (TARIKH_BODY_LIMIT raises the limit)"
+            return await problem(413, HTTPStatus(413).phrase, said)(scope, receive, send)
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-        return await self.app(scope, limited, send)
+        async def read_already() -> Message:
+            return whole.pop() if whole else await receive()
+
+        return await self.app(scope, read_already, send)

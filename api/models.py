@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -174,11 +175,22 @@ class OnListShape(BaseModel):
     basis: BasisShape
     list: str
     entry_number: str
-    subjects: Any = Field(description="the subjects that are, or were, this entry")
+    subjects: Sequence[str] = Field(description="the subjects that are, or were, this entry")
     answer: str = Field(description="yes, no or not_known")
     before: SideShape | None = Field(description="the last snapshot up to the day")
     after: SideShape | None = Field(description="the first snapshot after the day")
-    facts: Any
+    facts: Sequence[FactShape]
+
+
+class SeriesNameShape(BaseModel):
+    name: str
+    says: str
+    unit: str
+
+
+class SeriesNamesShape(BaseModel):
+    basis: BasisShape
+    items: list[SeriesNameShape]
 
 
 class SeriesShape(BaseModel):
@@ -188,6 +200,26 @@ class SeriesShape(BaseModel):
     point_in_time: bool
     items: list[dict[str, Any]]
     coverage: list[CoverageShape]
+
+
+class PanelShape(BaseModel):
+    basis: BasisShape
+    step: str
+    mode: str
+    items: list[dict[str, Any]] = Field(description="a row for each period; GET /v1/panel/columns defines the columns")
+    coverage: list[CoverageShape]
+
+
+class ColumnShape(BaseModel):
+    name: str
+    type: str = Field(description="day, text, integer or number")
+    unit: str | None
+    clock: str | None = Field(description="of a day: valid or known")
+    definition: str
+
+
+class ColumnsShape(BaseModel):
+    columns: list[ColumnShape]
 
 
 WhatIfShape = create_model(
@@ -204,6 +236,33 @@ class RecordedShape(BaseModel):
     versions: dict[str, int] = Field(description="each subject's version after the batch")
 
 
+class KindShape(BaseModel):
+    kind: str
+    key: str
+    says: str
+    statuses: dict[str, str]
+
+
+class EventTypeShape(BaseModel):
+    type: str
+    says: str
+    data: dict[str, Any] = Field(description="JSON Schema")
+
+
+class FamilyShape(BaseModel):
+    name: str
+    list: str
+    title: str
+    subjects: str
+    kinds: Sequence[KindShape]
+    events: Sequence[EventTypeShape]
+
+
+class CatalogueShape(BaseModel):
+    families: list[FamilyShape]
+    corrections: list[dict[str, str]]
+
+
 class ProblemShape(BaseModel):
     """RFC 9457."""
 
@@ -211,3 +270,4 @@ class ProblemShape(BaseModel):
     title: str
     status: int
     detail: str
+    request_id: str = Field(description="as in X-Request-ID, and in the service's log")

@@ -9,9 +9,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
-from api.wiring import PersistenceError
+from api.telemetry import log, note, request_id
+from api.wiring import PersistenceError, trouble
 from domain.errors import BadQuestion, Behind, Busy, Conflict, Invalid, KeyReused, NotFound, Refused, TarikhError, WrongVersion
 
 STATUS: dict[type[TarikhError], tuple[int, str]] = {
@@ -33,17 +35,21 @@ UNREADABLE = "There was an error parsing the body"  # FastAPI's words for what i
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """An RFC 9457 problem document."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    if (id_ := request_id()) is not None:
+        body["request_id"] = id_
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")  # a lone surrogate is told as it was sent
     return Response(text, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def _ours(_: Request, error: Exception) -> Response:
+async def _ours(_: Request, error: Exception) -> Response:
+    note(reason=type(error).__name__)
     status, title = STATUS[type(error)]  # type: ignore[index]
     return problem(status, title, str(error), {"Retry-After": "1"} if isinstance(error, (Busy, Behind)) else None)
 
 
-def _malformed(_: Request, error: Exception) -> Response:
+async def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    note(reason="Malformed")
     parts = []
     for item in error.errors():
         if item["type"] == "json_invalid":
@@ -55,27 +61,39 @@ def _malformed(_: Request, error: Exception) -> Response:
     return problem(400, "The request is malformed", "; ".join(parts[:5]))
 
 
-def _http(_: Request, error: Exception) -> Response:
+def _allowed(request: Request) -> str:
+    """The methods of every route at the path: the router tells those of the first alone (RFC 9110, 10.2.1)."""
+    routes = [route for route in request.app.state.routes if route.path_regex.match(get_route_path(request.scope))]
+    return ", ".join(sorted({"HEAD" for route in routes if "GET" in route.methods}.union(*(route.methods for route in routes))))
+
+
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = {**(error.headers or {}), **({"Allow": _allowed(request)} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {})}
     title = HTTPStatus(error.status_code).phrase
     detail = f"{title}: /docs lists what can be asked" if error.detail == title else error.detail
     if detail == UNREADABLE:
         detail = "the body is no JSON in UTF-8, is nested too deep or has a number out of range"
-    return problem(error.status_code, title, detail, dict(error.headers or {}))
+    return problem(error.status_code, title, detail, headers)
 
 
-def _storage(_: Request, error: Exception) -> Response:
+async def _storage(_: Request, error: Exception) -> Response:
     text = str(error)
-    if "disk is full" in text or "No space left" in text:
-        return problem(507, "Disk full", "nothing was recorded; reads go on. Make room and try again")
-    if "readonly" in text or "read-only" in text:
-        return problem(503, "The database is read-only", "nothing was recorded; reads go on", {"Retry-After": "60"})
-    if "locked" in text:
-        return problem(503, "The database is busy", "nothing was recorded: try again", {"Retry-After": "1"})
-    return problem(503, "The database does not answer", "try again; if it stays so, `tarikh init` may be needed", {"Retry-After": "5"})
+    note(reason=type(error).__name__)
+    log.error("failed", error=text.partition("\n")[0])
+    match trouble(error):
+        case "full":
+            return problem(507, "Disk full", "nothing was recorded; reads go on. Make room and try again")
+        case "read-only":
+            return problem(503, "The database is read-only", "nothing was recorded; reads go on", {"Retry-After": "60"})
+        case "busy":
+            return problem(503, "The database is busy", "nothing was recorded: try again", {"Retry-After": "1"})
+        case _:
+            return problem(503, "The database does not answer", "try again; if it stays so, `tarikh init` may be needed", {"Retry-After": "5"})
 
 
-def _unforeseen(_: Request, error: Exception) -> Response:
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    note(reason=type(error).__name__)
     return problem(500, "Unforeseen", f"this is a fault of the service ({type(error).__name__}); nothing was recorded")
 
 

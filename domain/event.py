@@ -31,8 +31,9 @@ def _no_nul(text: str) -> str:
     return text
 
 
-Edtf = Annotated[str, AfterValidator(_edtf), Field(examples=["2018-05-08", "2018-05", "[2018-05-01..2018-05-04]"])]
-Day = Annotated[str, AfterValidator(_day), Field(examples=["2018-05-08"])]
+Edtf = Annotated[str, AfterValidator(_edtf), Field(examples=["2018-05-08", "2018-05", "[2018-05-01..2018-05-04]"],
+                                                   json_schema_extra={"format": "edtf"})]
+Day = Annotated[str, AfterValidator(_day), Field(examples=["2018-05-08"], json_schema_extra={"format": "date"})]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_no_nul)]
 Long = Annotated[str, StringConstraints(min_length=1, max_length=200_000), AfterValidator(_no_nul)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]

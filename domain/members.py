@@ -25,7 +25,8 @@ def pack(numbers: Iterable[str]) -> str:
     """Entry numbers, small: differences where all are integers, lines otherwise; zlib, base64."""
     texts = list(numbers)
     values = _integers(texts)
-    text = "\n".join(sorted(texts)) if values is None else "+" + ",".join([str(b - a) for a, b in pairwise([0, *values])])
+    lines = "\n".join(sorted(texts))
+    text = "\n" * lines.startswith("+") + lines if values is None else "+" + ",".join([str(b - a) for a, b in pairwise([0, *values])])
     return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
@@ -43,7 +44,7 @@ def unpack(packed: str) -> frozenset[str]:
 
 def _numbers(text: str) -> frozenset[str]:
     if not text.startswith("+"):
-        return frozenset(text.split("\n")) if text else frozenset()
+        return frozenset(text.removeprefix("\n").split("\n")) if text else frozenset()  # the first of them may begin with a +
     total, out = 0, []
     for step in filter(None, text[1:].split(",")):
         total += int(step)

@@ -6,11 +6,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LONGEST = 4000  # characters of a text; a bound also makes pydantic refuse half of a surrogate pair, which no UTF-8 holds
+
 
 class Translation(BaseModel):
     """How a source came into its language, and which version governs where the two differ."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST)
 
     by: Literal["machine", "human", "unknown"]
     translator: str | None = Field(None, description="who or what translated it")
@@ -21,7 +23,7 @@ class Translation(BaseModel):
 class Source(BaseModel):
     """A publication that a fact rests on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST)
 
     publisher: str = Field(min_length=1)
     title: str = Field(min_length=1)

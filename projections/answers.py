@@ -13,10 +13,11 @@ from domain.catalogue import Catalogue
 from domain.errors import BadQuestion, Invalid, NotFound
 from domain.event import SUBJECT, Event, Logged, parse_event_id
 from domain.family import RELATION, Family
-from projections.basis import Basis, format_instant
+from projections.basis import Basis
 from projections.certainty import ended, whole
 from projections.coverage import coverage
 from projections.diff import changes
+from projections.events import event_json
 from projections.lists import on_list, snapshots
 from projections.ports import EventLog, Facts, Found
 from projections.question import Resolved, day, resolve
@@ -24,17 +25,14 @@ from projections.series import COUNTS, counted, measured, step_days
 from projections.state import check_filters, dumps, join, matching, state_json
 from projections.whatif import suppose
 
+AsJson = Callable[[Logged], dict[str, Any]]
+
 
 class Page(NamedTuple):
     """One page of a list, and the cursor of the next."""
 
     body: bytes
     cursor: str | None
-
-
-def event_json(item: Logged) -> dict[str, Any]:
-    """An event as the doors show it: its id and place in the log, then what was recorded."""
-    return {"id": item.id, "position": item.position, "recorded_at": format_instant(item.recorded_at), **item.event.content()}
 
 
 class Answers:
@@ -158,22 +156,20 @@ class Answers:
         items = [event_json(item) for item in self._visible(asked.basis, subject)]
         return dumps({"basis": asked.basis.echo(), "subject": subject, "items": items})
 
-    def event(self, asked: Resolved, text: str) -> bytes:
+    def event(self, asked: Resolved, text: str, as_json: AsJson = event_json) -> bytes:
         """One event. Raises NotFound, also where it was not yet known or recorded on the basis."""
         parsed = parse_event_id(text)
         found = self.log.events([parsed]) if parsed else []
         if not found or found[0] not in self._visible(asked.basis, found[0].event.subject):
             raise NotFound(f"there is no event {text!r} on this basis: an event id looks like agreement:jcpoa@3")
-        return dumps(event_json(found[0]))
+        return dumps(as_json(found[0]))
 
-    def feed(self, after: int, limit: int, subject: str | None = None, types: Sequence[str] = ()) -> Page:
-        """`{"events": [...]}` in log order; the cursor is the position to go on from."""
+    def feed(self, after: int, limit: int, subject: str | None = None, types: Sequence[str] = ()) -> list[Logged]:
+        """Up to `limit` events after a position, in log order. Raises BadQuestion."""
         topics = [t for t in self.catalogue.topics if any(t == x or t.rpartition(".v")[0] == x for x in types)]
         if types and not topics:
             raise BadQuestion(f"unknown event type {types[0]!r}: docs/events.md lists the types")
-        events = self.log.feed(after, limit, subject, topics)
-        cursor = str(events[-1].position) if len(events) == limit else None
-        return Page(dumps({"events": [event_json(item) for item in events]}), cursor)
+        return self.log.feed(after, limit, subject, topics)
 
     # ------------------------------------------------------------ lists
     def lists(self, asked: Resolved) -> bytes:

@@ -57,16 +57,18 @@ def step_days(first: int, last: int, step: str) -> list[int]:
 def _ends(first: int, last: int, step: str) -> Iterator[int]:
     day = first
     while day <= last:
-        end = min(_end(date.fromordinal(day), step), last)
+        end = min(step_end(day, step), last)
         yield end
         day = end + 1
 
 
-def _end(day: date, step: str) -> int:
+def step_end(on: int, step: str) -> int:
+    """The last day of the day, week (from Monday), month, quarter or year that a day is in."""
+    day = date.fromordinal(on)
     if step == "day":
-        return day.toordinal()
+        return on
     if step == "week":
-        return day.toordinal() + 6 - day.weekday()
+        return on + 6 - day.weekday()
     months = {"month": 1, "quarter": 3, "year": 12}[step]
     month = (day.month - 1) // months * months + months
     return date(day.year, month, 31 if month in (1, 3, 5, 7, 8, 10, 12) else 30).toordinal() if month != 2 else (

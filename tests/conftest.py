@@ -1,9 +1,8 @@
-"""Fixtures: databases that are migrated once and copied, and the service on the project's own record."""
+"""Fixtures: databases of both engines, and the service on the project's own record."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -12,40 +11,61 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 
-from adapters.database import Database
 from api.http import create_app
 from api.wiring import Settings, Tarikh
+from tests.databases import ENGINES, Databases, Files, Server, dropped_after
 
-KEY = "a-key-for-tests-only"
+KEY = "for-tests-6Zq0wXcR3nVbJ8sLpT2y"
 TODAY = date(2026, 1, 31).toordinal()
 SHARED = Path(__file__).parents[2] / "shared"
+POSTGRESQL_SKIPPED = os.environ.get("TARIKH_TEST_POSTGRESQL") == "skip"
 
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
+# ---------------------------------------------------------------- engines
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each test that asks for a database, however indirectly, runs on both engines."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file that is migrated and holds nothing."""
-    path = tmp_path_factory.mktemp("empty") / "tarikh.sqlite"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """SQLite alone: for tests about its files."""
+    return Files(tmp_path_factory.mktemp("sqlite"))
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """PostgreSQL alone: for tests about its roles and sessions. Without its binaries they fail, unless it is said that they may be skipped."""
+    if POSTGRESQL_SKIPPED:
+        pytest.skip("TARIKH_TEST_POSTGRESQL=skip")
+    server = Server()
+    yield server
+    server.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if POSTGRESQL_SKIPPED:
+        terminalreporter.section("NOTHING WAS TESTED ON POSTGRESQL (TARIKH_TEST_POSTGRESQL=skip)", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def databases(engine: str, request: pytest.FixtureRequest) -> Databases:
+    """What makes databases of the engine. Those that it makes are there to the end of the session, unless they are dropped."""
+    made: Databases = request.getfixturevalue(engine)
+    return made
+
+
+# ---------------------------------------------------------------- databases
 @pytest.fixture
-def fresh(empty: Path, tmp_path: Path) -> Callable[[], str]:
+def fresh(databases: Databases) -> Iterator[Callable[[], str]]:
     """Makes the URL of a new, migrated, empty database at each call."""
-    made = iter(range(10**6))
-
-    def make() -> str:
-        path = tmp_path / f"{next(made)}.sqlite"
-        shutil.copy(empty, path)
-        return f"sqlite:///{path}"
-
-    return make
+    with dropped_after(databases) as make:
+        yield make
 
 
 @pytest.fixture
@@ -64,14 +84,21 @@ def client(core: Tarikh) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
-def loaded(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tarikh]:
+def records() -> Iterator[dict[str, Tarikh]]:
+    """The applications of `loaded` by engine: pytest would make one anew each time that it comes back to an engine."""
+    made: dict[str, Tarikh] = {}
+    yield made
+    for tarikh in made.values():
+        tarikh.close()
+
+
+@pytest.fixture(scope="session")
+def loaded(engine: str, databases: Databases, records: dict[str, Tarikh]) -> Tarikh:
     """The application with the project's own record. Tests that share it record nothing."""
-    path = tmp_path_factory.mktemp("record") / "tarikh.sqlite"
-    shutil.copy(empty, path)
-    tarikh = Tarikh(Settings(database_url=f"sqlite:///{path}", api_key=KEY), today=lambda: TODAY)
-    tarikh.load()
-    yield tarikh
-    tarikh.close()
+    if engine not in records:
+        records[engine] = Tarikh(Settings(database_url=databases.fresh(), api_key=KEY), today=lambda: TODAY)
+        records[engine].load()
+    return records[engine]
 
 
 @pytest.fixture(scope="session")

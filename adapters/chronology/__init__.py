@@ -23,7 +23,7 @@ def read_file(path: Path, catalogue: Catalogue) -> list[Event]:
     """The events of one file. Raises Invalid, and names the file and the event."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # no TOML, no UTF-8, a number of thousands of digits, too deep
         raise Invalid(f"{path.name}: not a TOML file in UTF-8: {error}") from None
     if unknown := set(tables) - {"source", "event"}:
         raise Invalid(f"{path.name}: unknown tables {', '.join(sorted(unknown))}: a record has [source.<id>] and [[event]]")

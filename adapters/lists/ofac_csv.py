@@ -382,7 +382,7 @@ def _null(value: str) -> bool:
 
 
 def _value(value: str) -> str | None:
-    return None if _null(value) else value.strip()
+    return None if _null(value) or _null(plain := value.strip()) else plain
 
 
 def _is_type(value: str) -> bool:

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from api import models
+from api.access import READ
 from api.asking import Basis, Core, documented, told
 
-router = APIRouter(tags=["lists"])
+router = APIRouter(tags=["lists"], dependencies=[READ])
 
 
 @router.get("/v1/lists", responses=documented(models.ListsShape, "lists"))

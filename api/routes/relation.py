@@ -9,10 +9,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import models
+from api.access import READ
 from api.asking import Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, paged, told, turn
+from api.routes.memento import linked
 
 RESERVED = ("as_of", "known_at", "recorded_at", "from", "to", "limit", "cursor", "checkpoint", "min_position")
-router = APIRouter(tags=["relation"])
+router = APIRouter(tags=["relation"], dependencies=[READ])
 
 
 class WhatIf(BaseModel):
@@ -30,7 +32,7 @@ class WhatIf(BaseModel):
 @router.get("/v1/relations/{relation}", responses=documented(models.StateShape, "state"))
 def state(request: Request, core: Core, relation: Relation, asked: Basis) -> Response:
     """The state of relations: one list of facts per family, designations as counts, and what the record covers."""
-    return told(request, asked, lambda: core.answers.state(asked))
+    return linked(request, asked, told(request, asked, lambda: core.answers.state(asked)))
 
 @router.get("/v1/relations/{relation}/diff", responses=documented(models.DiffShape, "diff"))
 def diff(
@@ -54,7 +56,7 @@ def timeline(
     asked, offset = turn(core, asked, cursor)
     return paged(request, asked, lambda: core.answers.timeline(asked, from_, to, limit, offset, family, subject))
 
-@router.post("/v1/relations/{relation}/what-if", responses=documented(models.WhatIfShape, "what-if"))
+@router.post("/v1/relations/{relation}/what-if", responses=documented(models.WhatIfShape, "what-if", {422: {"model": models.ProblemShape}}))
 def what_if(core: Core, relation: Relation, body: Annotated[WhatIf, Body()]) -> Response:
     """The state with events left out or added, and its diff from the record. Nothing is stored."""
     asked = core.answers.basis(body.as_of, body.known_at, body.recorded_at)

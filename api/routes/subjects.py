@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api import models
+from api.access import READ
 from api.asking import Basis, Core, Cursor, Limit, documented, paged, told, turn
+from api.routes.memento import linked
 
-router = APIRouter()
+router = APIRouter(dependencies=[READ])
 
 
 @router.get("/v1/subjects", tags=["subjects"], responses=documented(models.SubjectsShape, "subjects"))
@@ -25,14 +27,14 @@ def subjects(
 @router.get("/v1/subjects/{subject}", tags=["subjects"], responses=documented(models.SubjectShape, "subject"))
 def subject(request: Request, core: Core, subject: str, asked: Basis) -> Response:
     """One subject: what holds on the day, what held before, and its version."""
-    return told(request, asked, lambda: core.answers.subject(asked, subject))
+    return linked(request, asked, told(request, asked, lambda: core.answers.subject(asked, subject)))
 
 @router.get("/v1/subjects/{subject}/history", tags=["subjects"], responses=documented(models.HistoryShape, "history"))
 def history(request: Request, core: Core, subject: str, asked: Basis) -> Response:
     """The events of one subject, corrections included, as known and recorded on the basis."""
     return told(request, asked, lambda: core.answers.history(asked, subject))
 
-@router.get("/v1/series", tags=["series"])
+@router.get("/v1/series", tags=["series"], responses=documented(models.SeriesNamesShape, "series-names"))
 def series_names(request: Request, core: Core, asked: Basis) -> Response:
     """The names of the series that had been heard of on the basis."""
     return told(request, asked, lambda: core.answers.series_names(asked))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -28,7 +28,7 @@ Basis3 = tuple[int, int, int]  # as_of, known_at, position
 
 
 class Store:
-    """Everything that a question needs, on one SQLite file."""
+    """Everything that a question needs, on one database."""
 
     def __init__(self, url: str) -> None:
         self.log = Log(url)
@@ -82,10 +82,11 @@ def found(pairs: Iterable[tuple[str, Held]]) -> list[Found]:
 
 
 @contextmanager
-def recorded(url: str, log: Sequence[Logged]) -> Iterator[Store]:
+def recorded(url: str, log: Sequence[Logged], prepare: Callable[[Log], None] = lambda _: None) -> Iterator[Store]:
     """A store with this log in it, batch by batch."""
     store = Store(url)
     try:
+        prepare(store.log)
         for batch in batches(log):
             store.append([item.event for item in batch])
         yield store

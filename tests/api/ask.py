@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 
 HERE = "/v1/relations/IRN-USA"
 PROBLEM = "application/problem+json"
@@ -17,7 +17,7 @@ def params(asked: dict[str, Any]) -> dict[str, Any]:
     return {name.rstrip("_"): value for name, value in asked.items() if value is not None}
 
 
-def answer(http: TestClient, path: str, **asked: Any) -> Json:
+def answer(http: Client, path: str, **asked: Any) -> Json:
     """The JSON of a read that must succeed."""
     response = http.get(path, params=params(asked) or None)  # an empty dict would strip the path of its own query
     assert response.status_code == 200, response.text

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,9 +18,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters.database import Database
 from api.cli import app
 from api.wiring import Tarikh
 from tests.api.ask import concluded, event, withdrew
+from tests.databases import Databases
 
 DAY = ("--as-of", "2021-01-12", "--known-at", "2021-01-12")
 MASRI = "incident:al-masri-killing"
@@ -30,7 +31,7 @@ Run = Callable[..., Result]
 
 def runner(monkeypatch: pytest.MonkeyPatch, url: str) -> Run:
     monkeypatch.setenv("TARIKH_DATABASE_URL", url)
-    monkeypatch.setattr("api.cli.out.width", 200, raising=False)
+    monkeypatch.setattr("api.terminal.out.width", 200, raising=False)
 
     def run(*args: str, stdin: str | None = None, code: int = 0) -> Result:
         result = CliRunner().invoke(app, list(args), input=stdin)
@@ -71,8 +72,8 @@ def told(result: Result) -> Any:
 
 
 # ---------------------------------------------------------------- tables and record
-def test_a_database_without_tables_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    run = runner(monkeypatch, f"sqlite:///{tmp_path / 'new.sqlite'}")
+def test_a_database_without_tables_says_what_to_do(monkeypatch: pytest.MonkeyPatch, databases: Databases) -> None:
+    run = runner(monkeypatch, databases.bare())
     assert "tarikh init" in run("state", code=1).stderr
     assert "newest revision" in run("init").stdout
     run("init")
@@ -133,7 +134,7 @@ def test_the_difference_of_two_days(on_record: Run) -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_no_word_of_a_sentence_is_broken_on_a_narrow_terminal(on_record: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    monkeypatch.setattr("api.cli.out.width", width, raising=False)
+    monkeypatch.setattr("api.terminal.out.width", width, raising=False)
     for args in (("diff", "2018-05-07", "2018-05-08", "--from-known-at", "2018-05-08"), ("timeline", "2018-05-08", "2018-05-08"),
                  ("why", "agreement:jcpoa", "--as-of", "2018-05-08")):
         text = on_record(*args).stdout
@@ -240,9 +241,10 @@ def test_a_replay_of_what_is_not_there_is_refused(on_record: Run, file: Callable
 def test_verify_finds_a_fact_that_was_tampered_with_and_rebuild_mends_it(cli: Run, file: Callable[[str, Any], str]) -> None:
     cli("record", file("a.json", [concluded(), withdrew(), concluded("b")]))
     assert "3 events of 2 subjects" in cli("verify").stdout
-    path = os.environ["TARIKH_DATABASE_URL"].removeprefix("sqlite:///")
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE fact SET status = 'terminated' WHERE id = (SELECT id FROM fact WHERE subject = 'agreement:b' LIMIT 1)")
+    database = Database(os.environ["TARIKH_DATABASE_URL"])
+    with database.transaction(write=True) as connection:
+        connection.exec_driver_sql(
+            "UPDATE fact SET status = 'terminated' WHERE id = (SELECT id FROM fact WHERE subject = 'agreement:b' LIMIT 1)")
     database.close()
     error = cli("verify", code=1).stderr
     assert "agreement:b" in error
@@ -327,7 +329,7 @@ def test_the_service_answers_and_stops_when_told_to(fresh: Callable[[], str], ho
     finally:
         service.kill()
     assert f"http://127.0.0.1:{port}" in out
-    assert err == ""
+    assert {json.loads(line)["level"] for line in err.splitlines()} == {"info"}
     assert service.returncode in (0, 128 + how, -how)
 
 

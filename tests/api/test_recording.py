@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from api.http import create_app
 from api.wiring import Settings, Tarikh
 from tests.api.ask import PROBLEM, Json, answer, concluded, event, items, position, problem, states, withdrew
 from tests.conftest import KEY
+from tests.databases import Databases
 
 EVENTS = "/v1/events"
 JSON = {"Content-Type": "application/json"}
@@ -33,11 +32,9 @@ def started(client: TestClient) -> TestClient:
 
 
 @pytest.fixture(scope="module")
-def standing(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def standing(databases: Databases) -> Iterator[TestClient]:
     """One service for all tests whose requests must be refused; an accord was concluded there."""
-    path = tmp_path_factory.mktemp("standing") / "tarikh.sqlite"
-    shutil.copy(empty, path)
-    core = Tarikh(Settings(database_url=f"sqlite:///{path}", api_key=KEY))
+    core = Tarikh(Settings(database_url=databases.fresh(), api_key=KEY))
     with TestClient(create_app(core), headers={"Authorization": f"Bearer {KEY}"}) as http:
         assert post(http, concluded()).status_code == 201
         yield http

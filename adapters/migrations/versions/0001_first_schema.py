@@ -35,6 +35,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_log_recorded_at", "log", ["recorded_at"])
     op.create_table("tracking", sa.Column("application_name", sa.Text(), primary_key=True), _column("position", BIG))
+    op.create_table(
+        "snapshot",
+        sa.Column("originator_id", sa.Uuid(), primary_key=True), sa.Column("originator_version", BIG, primary_key=True, autoincrement=False),
+        _column("topic", sa.Text()), _column("state", sa.LargeBinary()),
+    )
     op.create_table("projection", sa.Column("name", sa.Text(), primary_key=True), _column("generation", BIG),
                     _column("version", sa.Integer()))
     op.create_table(
@@ -44,6 +49,16 @@ def upgrade() -> None:
     op.create_table(
         "api_key", sa.Column("id", sa.Text(), primary_key=True), _column("name", sa.Text()), _column("digest", sa.LargeBinary()),
         _column("scopes", sa.Text()), _column("created_at", BIG), _column("expires_at", BIG, True), _column("revoked_at", BIG, True),
+    )
+    op.create_table(
+        "webhook", sa.Column("id", sa.Text(), primary_key=True), *(_column(n, sa.Text()) for n in ("url", "types", "subjects", "secrets")),
+        _column("retired_at", BIG, True), _column("created_at", BIG), _column("position", BIG), _column("stopped", sa.Text(), True),
+        _column("holder", sa.Text(), True), _column("held_until", BIG),
+    )
+    op.create_table(
+        "delivery", sa.Column("webhook", sa.Text(), primary_key=True), sa.Column("position", BIG, primary_key=True, autoincrement=False),
+        _column("event_id", sa.Text()), _column("subject", sa.Text()), _column("attempts", sa.Integer()), _column("next_at", BIG),
+        _column("dead_at", BIG, True), _column("error", sa.Text()),
     )
     about = ("generation", BIG), ("subject", sa.Text()), ("family", sa.Text())
     box = tuple((n, sa.Integer()) for n in ("valid_from", "valid_to", "known_from", "known_to"))
@@ -102,7 +117,7 @@ def _postgresql() -> None:
 
 
 def downgrade() -> None:
-    for table in ("name", "mark", "fact", "api_key", "idempotency", "projection", "tracking", "log"):
+    for table in ("name", "mark", "fact", "delivery", "webhook", "api_key", "idempotency", "projection", "snapshot", "tracking", "log"):
         op.drop_table(table)
     if op.get_context().dialect.name != "sqlite":
         op.execute("DROP FUNCTION log_lock(), log_append_only()")

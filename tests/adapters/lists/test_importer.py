@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +20,7 @@ from domain.members import pack, unpack
 from domain.source import Source
 from tests.conftest import TODAY
 
+URLs = Callable[[], str]
 START = parse_day("2020-01-01")
 SOURCE = Source(publisher="A list maker", title="A list")
 
@@ -80,38 +79,32 @@ def facts_of(core: Tarikh, days: Sequence[int]) -> dict[tuple[int, int], list[An
 
 @settings(max_examples=25)
 @given(series(), st.randoms(use_true_random=False))
-def test_any_order_of_loading_gives_the_same_facts(empty: Path, snapshots: list[Snapshot], random: Any) -> None:
+def test_any_order_of_loading_gives_the_same_facts(fresh: URLs, snapshots: list[Snapshot], random: Any) -> None:
     shuffled = list(snapshots)
     random.shuffle(shuffled)
     days = sorted({d + e for s in snapshots for d in [parse_day(s.day) - START] for e in (-1, 0, 1)})
-    with tempfile.TemporaryDirectory() as folder:
-        found = []
-        for name, order in (("a", snapshots), ("b", shuffled)):
-            path = Path(folder) / f"{name}.sqlite"
-            path.write_bytes(empty.read_bytes())
-            core = loaded(f"sqlite:///{path}", order)
-            found.append(facts_of(core, days))
-            assert core.verify(lambda _: None).faults == []
-            core.close()
+    found = []
+    for order in (snapshots, shuffled):
+        core = loaded(fresh(), order)
+        found.append(facts_of(core, days))
+        assert core.verify(lambda _: None).faults == []
+        core.close()
     assert found[0] == found[1]
 
 
 @settings(max_examples=25)
 @given(series(), st.randoms(use_true_random=False))
-def test_on_its_own_day_a_snapshot_is_told_exactly(empty: Path, snapshots: list[Snapshot], random: Any) -> None:
+def test_on_its_own_day_a_snapshot_is_told_exactly(fresh: URLs, snapshots: list[Snapshot], random: Any) -> None:
     shuffled = list(snapshots)
     random.shuffle(shuffled)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.sqlite"
-        path.write_bytes(empty.read_bytes())
-        core = loaded(f"sqlite:///{path}", shuffled)
-        for item in snapshots:
-            asked = core.answers.basis(item.day, item.day)
-            facts = json.loads(core.answers.facts(asked, "designations", {"kind": "listing"}, 10**6).body)["items"]
-            told = {f["attributes"]["entry_number"]: (f["certainty"], tuple(f["attributes"]["programs"]), f["attributes"]["name"]) for f in facts}
-            shown = {n: ("certain", e.programs, e.name) for n, e in item.entries.items() if concerns_iran(e.programs)}
-            assert told == shown
-        core.close()
+    core = loaded(fresh(), shuffled)
+    for item in snapshots:
+        asked = core.answers.basis(item.day, item.day)
+        facts = json.loads(core.answers.facts(asked, "designations", {"kind": "listing"}, 10**6).body)["items"]
+        told = {f["attributes"]["entry_number"]: (f["certainty"], tuple(f["attributes"]["programs"]), f["attributes"]["name"]) for f in facts}
+        shown = {n: ("certain", e.programs, e.name) for n, e in item.entries.items() if concerns_iran(e.programs)}
+        assert told == shown
+    core.close()
 
 
 def test_a_listing_seen_between_two_snapshots_has_an_imprecise_start(core: Tarikh) -> None:
@@ -225,7 +218,7 @@ def test_the_members_of_a_list_survive_packing(numbers: set[str]) -> None:
     assert unpack(pack(numbers)) == frozenset(numbers)
 
 
-def test_of_two_snapshots_of_one_day_the_later_one_stands_in_either_order(fresh: Callable[[], str]) -> None:
+def test_of_two_snapshots_of_one_day_the_later_one_stands_in_either_order(fresh: URLs) -> None:
     base = snapshot(0, {"1": entry("1"), "2": entry("2"), "3": entry("3")})
     early = replace(snapshot(10, {"1": entry("1", ["IFSR"]), "2": entry("2", name="B"), "4": entry("4")}, "early"), stamp="20200111T0100Z")
     entries = {"1": entry("1"), "2": entry("2", name="C"), "3": entry("3"), "5": entry("5")}

@@ -9,6 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from zlib import crc32
 
 import pytest
 from lxml import etree
@@ -161,7 +162,7 @@ def _ymd(day: str) -> str:
 
 def _alias(*parts: tuple[str, str], primary: bool = False, low: bool = False, script: str = "Latin") -> tuple[str, str]:
     """The alias, and the groups of its parts."""
-    groups = [(str(abs(hash((parts, i, script)))), kind) for i, (kind, _) in enumerate(parts)]
+    groups = [(str(crc32(repr((parts, i, script)).encode())), kind) for i, (kind, _) in enumerate(parts)]
     values = "".join(f'<DocumentedNamePart><NamePartValue NamePartGroupID="{group}" ScriptID="{code("Script", script)}">{value}</NamePartValue>'
                      "</DocumentedNamePart>" for (group, _), (_, value) in zip(groups, parts, strict=True))
     return (f'<Alias AliasTypeID="1" Primary="{str(primary).lower()}" LowQuality="{str(low).lower()}"><DocumentedName ID="1">{values}'

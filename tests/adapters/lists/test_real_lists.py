@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -22,6 +20,7 @@ from api.wiring import Settings, Tarikh
 from domain.families.designation import concerns_iran
 from tests.conftest import TODAY, needs_shared
 
+URLs = Callable[[], str]
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SINGLE = ("20150117-seavoyage", "20180126-archerimpact", "20190104-moov", "20210425-garybogle", "20210707-moov-bench")
 
@@ -43,11 +42,9 @@ def un() -> list[Snapshot]:
 
 
 @pytest.fixture
-def tarikh(empty: Path, tmp_path: Path) -> Iterator[Tarikh]:
+def tarikh(fresh: URLs) -> Iterator[Tarikh]:
     """The project's own record, into which lists are imported."""
-    path = tmp_path / "lists.sqlite"
-    shutil.copy(empty, path)
-    core = Tarikh(Settings(database_url=f"sqlite:///{path}"), today=lambda: TODAY)
+    core = Tarikh(Settings(database_url=fresh()), today=lambda: TODAY)
     core.load()
     yield core
     core.close()
@@ -114,12 +111,10 @@ def test_the_former_13599_entries_come_back_under_their_own_numbers(tarikh: Tari
                 and "authority" not in e["type"]] == ["listed", "delisted", "relisted"] for h in history)
 
 
-def test_shuffled_snapshots_end_in_the_same_facts(tarikh: Tarikh, empty: Path, tmp_path: Path) -> None:
+def test_shuffled_snapshots_end_in_the_same_facts(tarikh: Tarikh, fresh: URLs) -> None:
     snapshots = [*single(), *daily(13)][:20] if LONG else single()[1:4]
     take(tarikh, snapshots)
-    path = tmp_path / "shuffled.sqlite"
-    shutil.copy(empty, path)
-    other = Tarikh(Settings(database_url=f"sqlite:///{path}"), today=lambda: TODAY)
+    other = Tarikh(Settings(database_url=fresh()), today=lambda: TODAY)
     other.load()
     shuffled = list(snapshots)
     random.Random(7).shuffle(shuffled)
@@ -137,15 +132,14 @@ def told(core: Tarikh, day: str, known: str) -> list[str]:
     return sorted(json.dumps({k: v for k, v in f.items() if k != "because"}, sort_keys=True) for f in facts)
 
 
-def test_an_import_that_was_killed_half_way_ends_in_the_same_log(empty: Path, tmp_path: Path) -> None:
+def test_an_import_that_was_killed_half_way_ends_in_the_same_log(fresh: URLs) -> None:
     paths = [str(needs_shared(f"data/ofac/{name}")) for name in SINGLE[: 3 if LONG else 2]]
     logs = []
-    for name, kill in (("whole", False), ("killed", True)):
-        path = tmp_path / f"{name}.sqlite"
-        shutil.copy(empty, path)
-        environment = {**os.environ, "TARIKH_DATABASE_URL": f"sqlite:///{path}"}
+    for kill in (False, True):
+        url = fresh()
+        environment = {**os.environ, "TARIKH_DATABASE_URL": url}
         command = [sys.executable, "-c", "from api.cli import main; main()", "import", "ofac-sdn", *paths]
-        core = Tarikh(Settings(database_url=f"sqlite:///{path}"), today=lambda: TODAY)
+        core = Tarikh(Settings(database_url=url), today=lambda: TODAY)
         if kill:
             process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while core.reader.last()[0] == 0:

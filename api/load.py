@@ -1,0 +1,204 @@
+"""How much is let in: a rate for each key or address, and a short line before the work. Who is over the limit is told so at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from math import ceil, inf
+from time import monotonic
+
+from anyio import Semaphore, move_on_after
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.access import given_key
+from api.problems import problem
+from api.telemetry import log
+
+BURST = 0.1  # seconds for which as many reads may stand in line as there is room for
+WATCHED = frozenset({"/health", "/ready", "/metrics"})  # answered also while all else is refused
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+
+class Buckets:
+    """Token buckets by name: `rate` tokens a second, at most `burst`. Beyond `most` names the one unused for longest is forgotten."""
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = monotonic, most: int = 10_000) -> None:
+        self.rate, self.burst, self.clock, self.most = rate, burst, clock, most
+        self._held: dict[str, tuple[float, float]] = {}  # name -> (tokens, when), the last used last
+
+    def take(self, name: str) -> float:
+        """Takes a token. What is left of the bucket; below 0: what it lacks, and then none was taken."""
+        now = self.clock()
+        tokens, at = self._held.pop(name, (self.burst, now))
+        tokens = min(self.burst, tokens + (now - at) * self.rate)
+        left = tokens - 1
+        self._held[name] = (tokens if left < 0 else left, now)
+        if len(self._held) > self.most:
+            del self._held[next(iter(self._held))]
+        return left
+
+
+class RateLimit:
+    """So many requests a second by key, else by address: 429 beyond.
+
+    A request counts for its key once that key was found good, for then only its holder can use it up; until then, and where it is not,
+    for its address. So neither guessing keys nor making them up gets around the limit.
+    """
+
+    def __init__(self, app: ASGIApp, buckets: Buckets) -> None:
+        self.app, self.buckets = app, buckets
+        self._good: dict[bytes, str] = {}  # digest of a key -> its id; says whose bucket it is, and nothing of what the key may
+        self._policy = f'"requests";q={buckets.burst:.0f};w={ceil(buckets.burst / buckets.rate)}'
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in WATCHED:
+            return await self.app(scope, receive, send)
+        key = given_key(Headers(scope=scope))
+        digest = hashlib.sha256(key.encode()).digest() if key else b""
+        left = self.buckets.take(self._good.get(digest) or address(scope))
+        full = ceil((self.buckets.burst - max(left, 0)) / self.buckets.rate)
+        headers = {"RateLimit-Policy": self._policy, "RateLimit": f'"requests";r={max(left, 0):.0f};t={full}'}
+        if left < 0:
+            wait = ceil(-left / self.buckets.rate)
+            said = f"{self.buckets.rate:g} requests a second, and {self.buckets.burst:g} at once: go on in {wait} s (TARIKH_RATE_LIMIT)"
+            return await problem(429, "Too Many Requests", said, headers | {"Retry-After": str(wait)})(scope, receive, send)
+
+        async def telling(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers)
+            await send(message)
+
+        state = scope.setdefault("state", {})
+        await self.app(scope, receive, telling)
+        if key and (id_ := state.get("key")):
+            self._good[digest] = id_
+            if len(self._good) > self.buckets.most:
+                del self._good[next(iter(self._good))]
+
+
+def address(scope: Scope) -> str:
+    """The client's address; of IPv6 the network of 64 bits, for that is what one client has."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return str(IPv6Network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None else str(ip)
+
+
+class Gate:
+    """So many at work at once and so many in line, first come first served, none in line for longer than `seconds`.
+
+    A line is for bursts. Where for `burst` seconds nobody has found a place free, it is no burst but too much: then only one may stand
+    in line, so that whoever is let in is answered soon, and the others know at once.
+    """
+
+    def __init__(self, places: int, line: int, seconds: float, burst: float = inf, clock: Callable[[], float] = monotonic) -> None:
+        self.line, self.seconds, self.burst, self.clock, self.waiting = line, seconds, burst, clock, 0
+        self._free, self._found_free = Semaphore(places), clock()
+
+    def crowded(self) -> bool:
+        """Whether who comes now is not let in."""
+        if self._free.value:
+            return False
+        return self.waiting >= (self.line if self.clock() - self._found_free < self.burst else min(self.line, 1))
+
+    async def enter(self) -> bool:
+        """Takes a place, which `leave` gives back. False: there is none, and the line is full or was too slow."""
+        if self._free.value:
+            self._found_free = self.clock()
+            self._free.acquire_nowait()
+            return True
+        if self.crowded():
+            return False
+        self.waiting += 1
+        try:
+            with move_on_after(self.seconds):
+                await self._free.acquire()
+                return True
+            return False
+        finally:
+            self.waiting -= 1
+
+    def leave(self) -> None:
+        self._free.release()
+
+
+class Gates:
+    """One for reads and one for writes: writers who wait for the log keep nobody from reading."""
+
+    def __init__(self, reads: Gate, writes: Gate) -> None:
+        self.reads, self.writes = reads, writes
+
+    def of(self, scope: Scope) -> Gate | None:
+        """The gate of a request, None where it needs none. A supposition is asked by POST, and changes nothing."""
+        if scope["type"] != "http" or scope["path"] in WATCHED:
+            return None
+        reads = scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"].endswith("/what-if")
+        return self.reads if reads else self.writes
+
+
+class Crowd:
+    """Outermost: refuses at the price of some bytes while a gate is crowded, for ten times too much must cost less than the work itself.
+
+    So these answers carry no request id and have no line of their own in the log: one line tells how many they were.
+    """
+
+    def __init__(self, app: ASGIApp, gates: Gates, refused: Callable[[str, int], None], clock: Callable[[], float] = monotonic) -> None:
+        self.app, self.gates, self.refused, self.clock = app, gates, refused, clock
+        self._since, self._count = clock(), 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gate = self.gates.of(scope)
+        if gate is None or not gate.crowded():
+            return await self.app(scope, receive, send)
+        await send(_REFUSED_START)
+        await send(_REFUSED_BODY if scope["method"] != "HEAD" else _NO_BODY)
+        self.refused(scope["method"], 503)
+        self._count += 1
+        if (now := self.clock()) - self._since >= 1:
+            log.warning("crowded", refused=self._count, seconds=round(now - self._since, 3))
+            self._since, self._count = now, 0
+
+
+class Queue:
+    """Lets requests through their gate. Inside of BodyLimit, which has read the body: a slow sender holds no place.
+
+    A place is held until the answer is there, or begins to be streamed: what has no end has limits of its own.
+    """
+
+    def __init__(self, app: ASGIApp, gates: Gates) -> None:
+        self.app, self.gates = app, gates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gate = self.gates.of(scope)
+        if gate is None:
+            return await self.app(scope, receive, send)
+        if not await gate.enter():
+            return await _refusal()(scope, receive, send)
+        held = True
+
+        async def sending(message: Message) -> None:
+            nonlocal held
+            if held and message.get("more_body"):
+                held = False
+                gate.leave()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            if held:
+                gate.leave()
+
+
+def _refusal() -> Response:
+    return problem(503, "Too many requests at once", "nothing was done: ask again in a moment", {"Retry-After": "1"})
+
+
+_REFUSED_START: Message = {"type": "http.response.start", "status": 503, "headers": _refusal().raw_headers}
+_REFUSED_BODY: Message = {"type": "http.response.body", "body": _refusal().body}
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}

@@ -1,0 +1,1 @@
+"""What the promises are measured with: contract, fuzzing, kill and race tests. `python -m reliability` runs them all."""
