@@ -70,7 +70,10 @@ def _file_refuses(database: Database) -> str | None:
         raw.execute("PRAGMA busy_timeout=0")
         try:
             raw.execute("BEGIN IMMEDIATE")
-            raw.execute("ROLLBACK")
+            try:
+                raw.execute("DELETE FROM tracking WHERE false")  # of a file that may only be read, BEGIN IMMEDIATE does not complain
+            finally:
+                raw.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             # who finds another one writing has learned what it wanted to know
             return None if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY else str(error)

@@ -136,6 +136,11 @@ class LogReader:
         with self.database.transaction() as connection:
             return [_logged(row, self.catalogue) for row in connection.execute(query)]
 
+    def whole(self, position: int) -> int:
+        """The end of the last batch that lies wholly at or before a position; 0 where there is none."""
+        return self._first(sa.select(log.c.position, log.c.recorded_at).where(log.c.position <= position, log.c.batch <= position).order_by(
+            log.c.position.desc()).limit(1))[0]
+
     def walk(self, after: int, upto: int, size: int) -> Iterator[list[tuple[Logged, bytes]]]:
         """Events with their hashes in log order, after one position and up to another, `size` at a time, each time in a transaction of its own."""
         query = sa.select(*_COLUMNS, log.c.hash).where(log.c.position <= upto).order_by(log.c.position).limit(size)

@@ -166,6 +166,9 @@ class Worker:
         self.webhooks, self.reader, self.sender, self.schedule, self.hold = webhooks, reader, sender, schedule, hold
         self.database, self.clock, self.name = webhooks.database, webhooks.clock, secrets.token_hex(8)
 
+    def close(self) -> None:
+        self.sender.close()
+
     def run(self, stop: Signal, poll: float = 0.5, threads: int = 16) -> None:
         """Works until `stop` is set."""
         at_work: dict[str, Future[int]] = {}
@@ -254,8 +257,8 @@ class Worker:
                     if 200 <= reply.status < 300:
                         sent += 1
                     else:
-                        self._failed(subscription, item, 0, reply)
-                        blocked.add(item.event.subject)
+                        if self._failed(subscription, item, 0, reply):
+                            blocked.add(item.event.subject)
                         if reply.status == 410 or len(blocked) >= WAITING:
                             upto = item.position
                             break
@@ -273,17 +276,18 @@ class Worker:
             "content-type": ONE, "user-agent": "tarikh", "webhook-id": id_, "webhook-timestamp": str(now // SECOND),
             "webhook-signature": " ".join(signatures)})
 
-    def _failed(self, subscription: Subscription, item: Logged, before: int, reply: Reply) -> None:
-        """Notes an attempt that failed, and when the next one may be made, if any."""
+    def _failed(self, subscription: Subscription, item: Logged, before: int, reply: Reply) -> bool:
+        """Notes an attempt that failed, and when the next one may be made. Returns whether there is to be one."""
         if reply.status == 410:  # Standard Webhooks: the receiver is gone for good
             with self.database.transaction(write=True) as connection:
                 connection.execute(webhook.update().where(webhook.c.id == subscription.id).values(stopped="it answered 410 Gone"))
         attempts = before + 1
         if attempts > len(self.schedule):
             self._wait(subscription, item, attempts, 0, reply.said, dead=True)
-        else:
-            wait = max(self.schedule[before] * uniform(0.8, 1.2), reply.retry_after)
-            self._wait(subscription, item, attempts, self.clock() + int(wait * SECOND), reply.said)
+            return False
+        wait = max(self.schedule[before] * uniform(0.8, 1.2), reply.retry_after)
+        self._wait(subscription, item, attempts, self.clock() + int(wait * SECOND), reply.said)
+        return True
 
     def _wait(self, subscription: Subscription, item: Logged, attempts: int, next_at: int, error: str, dead: bool = False) -> None:
         with self.database.transaction(write=True) as connection:

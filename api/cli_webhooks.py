@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 from threading import Event as Signal
 from typing import Annotated, Any
 
@@ -27,7 +28,8 @@ def _print(what: Any, as_json: bool, *columns: str) -> None:
     else:
         table = Table(*columns, box=None)
         for item in items:
-            table.add_row(*(", ".join(item[c]) if isinstance(item[c], list | tuple) else str(item[c] if item[c] is not None else "") for c in columns))
+            cells = (item[column] for column in columns)
+            table.add_row(*("" if cell is None else ", ".join(cell) if isinstance(cell, list | tuple) else str(cell) for cell in cells))
         out.print(table)
 
 
@@ -65,10 +67,12 @@ def rotate(id_: Id, overlap: Annotated[int, typer.Option(min=0, help="seconds fo
 
 
 @app.command()
-def letters(id_: Id, waiting: Annotated[bool, typer.Option("--waiting", help="those that are to be tried again")] = False, as_json: Json = False) -> None:
+def letters(id_: Id, waiting: Annotated[bool, typer.Option("--waiting", help="those that are to be tried again")] = False,
+            as_json: Json = False) -> None:
     """The dead letters: events that could not be sent, and why."""
     with opened() as core:
-        _print([letter(row) for row in core.webhooks.waiting(id_, not waiting)], as_json, "position", "event", "attempts", "next_at", "dead_at", "error")
+        _print([letter(row) for row in core.webhooks.waiting(id_, not waiting)], as_json,
+               "position", "event", "attempts", "next_at", "dead_at", "error")
 
 
 @app.command()
@@ -84,8 +88,7 @@ def work(once: Annotated[bool, typer.Option("--once", help="send what can be sen
     stop = Signal()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with opened() as core:
-        worker = core.webhook_worker()
+    with opened() as core, closing(core.webhook_worker()) as worker:
         if once:
             for id_ in core.webhooks.with_work(core.reader.last()[0]):
                 worker.work(id_, stop)

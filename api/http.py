@@ -17,7 +17,7 @@ from api.document import tell_exactly
 from api.following import Streams, Tail
 from api.head import Head
 from api.limit import BodyLimit
-from api.load import BURST, Buckets, Crowd, Gate, Gates, Queue, RateLimit
+from api.load import Buckets, Crowd, Gate, Gates, Queue, RateLimit
 from api.metrics import Metrics
 from api.problems import MEDIA_TYPE, install
 from api.routes import contracts, events, exports, fred, lists, memento, operations, panel, relation, subjects, webhooks
@@ -78,7 +78,7 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     install(app)
     limits = core.settings
     app.state.streams = Streams(Tail(lambda: core.reader.last()[0]), limits.streams, limits.heartbeat)
-    app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_seconds, BURST),
+    app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_seconds),
                             Gate(limits.concurrency, limits.queue, limits.queue_seconds))
     app.add_middleware(Queue, gates=app.state.gates)
     app.add_middleware(BodyLimit, limit=limits.body_limit)

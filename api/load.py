@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from math import ceil, inf
+from math import ceil
 from time import monotonic
 
 from anyio import Semaphore, move_on_after
@@ -17,7 +17,6 @@ from api.access import given_key
 from api.problems import problem
 from api.telemetry import log
 
-BURST = 0.1  # seconds for which as many reads may stand in line as there is room for
 WATCHED = frozenset({"/health", "/ready", "/metrics"})  # answered also while all else is refused
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
@@ -90,26 +89,19 @@ def address(scope: Scope) -> str:
 
 
 class Gate:
-    """So many at work at once and so many in line, first come first served, none in line for longer than `seconds`.
+    """So many at work at once and so many in line, first come first served, none in line for longer than `seconds`."""
 
-    A line is for bursts. Where for `burst` seconds nobody has found a place free, it is no burst but too much: then only one may stand
-    in line, so that whoever is let in is answered soon, and the others know at once.
-    """
-
-    def __init__(self, places: int, line: int, seconds: float, burst: float = inf, clock: Callable[[], float] = monotonic) -> None:
-        self.line, self.seconds, self.burst, self.clock, self.waiting = line, seconds, burst, clock, 0
-        self._free, self._found_free = Semaphore(places), clock()
+    def __init__(self, places: int, line: int, seconds: float) -> None:
+        self.line, self.seconds, self.waiting = line, seconds, 0
+        self._free = Semaphore(places)
 
     def crowded(self) -> bool:
         """Whether who comes now is not let in."""
-        if self._free.value:
-            return False
-        return self.waiting >= (self.line if self.clock() - self._found_free < self.burst else min(self.line, 1))
+        return not self._free.value and self.waiting >= self.line
 
     async def enter(self) -> bool:
         """Takes a place, which `leave` gives back. False: there is none, and the line is full or was too slow."""
         if self._free.value:
-            self._found_free = self.clock()
             self._free.acquire_nowait()
             return True
         if self.crowded():

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from domain.catalogue import CATALOGUE
 from domain.source import Source
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):  # pydantic would read them as numbers
+        raise ValueError("a number is asked for")
+    return value
+
+
+Number = Annotated[int, BeforeValidator(_number)]  # of a JSON body
 
 
 class Shape(BaseModel):
@@ -210,7 +219,7 @@ class PanelShape(BaseModel):
     coverage: list[CoverageShape]
 
 
-class ColumnShape(BaseModel):
+class PanelColumnShape(BaseModel):
     name: str
     type: str = Field(description="day, text, integer or number")
     unit: str | None
@@ -218,8 +227,8 @@ class ColumnShape(BaseModel):
     definition: str
 
 
-class ColumnsShape(BaseModel):
-    columns: list[ColumnShape]
+class PanelColumnsShape(BaseModel):
+    columns: list[PanelColumnShape]
 
 
 WhatIfShape = create_model(

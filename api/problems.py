@@ -62,9 +62,11 @@ async def _malformed(_: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of every route at the path: the router tells those of the first alone (RFC 9110, 10.2.1)."""
-    routes = [route for route in request.app.state.routes if route.path_regex.match(get_route_path(request.scope))]
-    return ", ".join(sorted({"HEAD" for route in routes if "GET" in route.methods}.union(*(route.methods for route in routes))))
+    """The methods of every route of the path: the router tells those of the first alone (RFC 9110, 10.2.1)."""
+    routes, asked = request.app.state.routes, get_route_path(request.scope)
+    first = next(route.path for route in routes if route.path_regex.match(asked))
+    methods = {method for route in routes if route.path == first for method in route.methods}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import re
@@ -96,13 +97,14 @@ class Settings:
     streams: int = field(default_factory=lambda: _whole_number("TARIKH_STREAMS", 200))
     heartbeat: int = field(default_factory=lambda: _whole_number("TARIKH_HEARTBEAT", 15))  # seconds
     webhook_private: bool = field(default_factory=lambda: os.environ.get("TARIKH_WEBHOOK_PRIVATE", "") in ("1", "true"))
+    webhook_hold: int = field(default_factory=lambda: _whole_number("TARIKH_WEBHOOK_HOLD", 60))  # seconds
     webhook_retries: tuple[int, ...] = field(default_factory=lambda: _numbers("TARIKH_WEBHOOK_RETRIES", SCHEDULE))  # seconds
     batch_limit: int = field(default_factory=lambda: _whole_number("TARIKH_BATCH_LIMIT", 1000))
     reads_closed: bool = field(default_factory=lambda: _one_of("TARIKH_READS", "open", "open", "closed") == "closed")
     rate_limit: int = field(default_factory=lambda: _whole_number("TARIKH_RATE_LIMIT", 0))  # requests a second; 0: none
     rate_burst: int = field(default_factory=lambda: _whole_number("TARIKH_RATE_BURST", 0))  # 0: what comes in two seconds
     concurrency: int = field(default_factory=lambda: _whole_number("TARIKH_CONCURRENCY", 2))
-    queue: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE", 32))
+    queue: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE", 8))
     queue_seconds: float = field(default_factory=lambda: _seconds("TARIKH_QUEUE_SECONDS", 5))
     log_level: str = field(default_factory=lambda: _one_of("TARIKH_LOG_LEVEL", "info", "debug", "info", "warning", "error"))
 
@@ -230,7 +232,8 @@ class Tarikh:
 
     def webhook_worker(self) -> Worker:
         """A worker that sends what webhooks ask for."""
-        return Worker(self.webhooks, self.reader, Sender(self.settings.webhook_private), self.settings.webhook_retries)
+        return Worker(self.webhooks, self.reader, Sender(self.settings.webhook_private), self.settings.webhook_retries,
+                      self.settings.webhook_hold * 10**6)
 
     def rebuild(self, progress: Callable[[int], None]) -> int:
         return rebuild(self.database, progress=progress)

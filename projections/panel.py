@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import islice, takewhile
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -213,17 +214,19 @@ def rows(store: Facts, relation: str, basis: Basis, first: int, last: int, step:
     A period that ends after the basis's `as_of` (in point_in_time also: after its `known_at`) is left out, for its row could only pretend.
     Costs a stab of the fact store for each row. Raises BadQuestion.
     """
-    if mode not in MODES:
-        raise BadQuestion(f"mode {mode!r} is not one of {', '.join(MODES)}")
-    over = min(last, basis.as_of, basis.known_at) if mode == POINT_IN_TIME else min(last, basis.as_of)
     series = measured_series(store.boxes_of(basis.position, relation, "indicator"))
-    for start, end in periods(first, last, step):
-        if end > over:
-            return
+    for start, end in _over(basis, first, last, step, mode):
         at = basis.on(end, end if mode == POINT_IN_TIME else basis.known_at)
         before = store.between(at, relation, "incident", start - 1, start - 1) if start > 1 else []
         yield {"period": _period(start, step), "period_start": format_day(start), "period_end": format_day(end), "as_of": format_day(end),
                "known_at": format_day(at.known_at), "mode": mode, **_state(store.stab(at, relation), before, series, at, start)}
+
+
+def _over(basis: Basis, first: int, last: int, step: str, mode: str) -> Iterator[tuple[int, int]]:
+    if mode not in MODES:
+        raise BadQuestion(f"mode {mode!r} is not one of {', '.join(MODES)}")
+    end = min(basis.as_of, basis.known_at) if mode == POINT_IN_TIME else basis.as_of
+    return takewhile(lambda period: period[1] <= end, periods(first, last, step))
 
 
 def _period(start: int, step: str) -> str:
@@ -301,9 +304,7 @@ def _figure(figure: _Figure, vintages: Sequence[Vintage], at: Basis) -> Row:
 # ---------------------------------------------------------------- the answer
 def panel(store: Facts, relation: str, basis: Basis, first: int, last: int, step: str, mode: str) -> bytes:
     """`{"basis", "step", "mode", "items", "coverage"}`. Raises BadQuestion."""
-    items = []
-    for row in rows(store, relation, basis, first, last, step, mode):
-        items.append(row)
-        if len(items) > MOST:
-            raise BadQuestion(f"more than {MOST} rows: take a longer step or a shorter time, or `tarikh export panel`")
+    if sum(1 for _ in islice(_over(basis, first, last, step, mode), MOST + 1)) > MOST:
+        raise BadQuestion(f"more than {MOST} rows: take a longer step or a shorter time, or `tarikh export panel`")
+    items = list(rows(store, relation, basis, first, last, step, mode))
     return dumps({"basis": basis.echo(), "step": step, "mode": mode, "items": items, "coverage": coverage(store, basis)})

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from reliability import chain, contract, followers, fuzz, kills, overload, races, suites
+from reliability import chain, contract, downstream, followers, fuzz, kills, overload, races, suites
 from reliability.figures import Figure, figure, line, write
 
 Part = Callable[[bool], Iterable[Figure]]
@@ -31,6 +31,7 @@ def _at_least(name: str, run: Callable[[bool], dict[str, Any]], unit: str, least
 
 PARTS: dict[str, Part] = {
     "library": suites.library, "roles": suites.roles, "followers": followers.run, "chain": chain.run, "races": races.run, "kills": kills.run,
+    "downstream": downstream.run,
     "contract": _at_least("schemathesis over the OpenAPI document, failures", contract.run, "cases", 20_000),
     "fuzz": _at_least("fuzzing of importers and event bodies, failures", fuzz.run, "executions", 100_000),
     "overload": overload.run,

@@ -23,6 +23,7 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis import strategies as st
 from schemathesis.config import GenerationConfig, HealthCheck, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.core.result import Ok
 from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import CheckNode, ScenarioRecorder
 from schemathesis.specs.openapi.formats import unregister_string_format
@@ -42,7 +43,9 @@ SHORT = ("agreement.concluded", "agreement.participant_withdrew", "correction.re
 MEANT = re.compile("|".join((
     r"is before", r"more than \d+ (steps|rows)", r"only a panel has", r"a panel needs", r"If-Match", r"cursor is not one", r"is no parameter",
     r"unknown event type", r"is no event type", r"is not one of", r"is not an event of", r"is no earlier event", r"effective is missing",
-    r"until .* is not after", r"nobody can speak of", r"members (holds|cannot)", r"url: ", r"is not as RFC 1123")))
+    r"until .* is not after", r"nobody can speak of", r"members (holds|cannot)", r"data of [a-z_.]+v\d+: ", r"url: ", r"is not as RFC 1123",
+    r"has no increments", r"less than or equal to 4611686018427387904",  # the last: beyond 2**53 schemathesis counts in floats
+)))
 
 
 @dataclass
@@ -113,6 +116,7 @@ def hold(core: Tarikh, document: dict[str, Any], app: FastAPI, phases: list[str]
     config = SchemathesisConfig(seed=SEED, suppress_health_check=list(HealthCheck), projects=ProjectsConfig(default=project))
     schema = schemathesis.openapi.from_dict(document, config=config)
     schema.app = app
+    told.operations.update({found.ok().label: 0 for found in schema.get_all_operations() if isinstance(found, Ok)})
     with _days_of_the_record():
         for event in from_schema(schema).execute():
             if isinstance(event, events.ScenarioFinished):
@@ -167,11 +171,11 @@ def run(long: bool) -> dict[str, object]:
     began = time.monotonic()
     told = Told()
     with tempfile.TemporaryDirectory() as folder:
-        _held(Files(Path(folder)).fresh(), *((tuple(CATALOGUE.types), 500, told, True) if long else (SHORT, 5, told, False)))
+        _held(Files(Path(folder)).fresh(), *((tuple(CATALOGUE.types), 350, told, True) if long else (SHORT, 3, told, False)))
     if long:
         server = Server()
         try:
-            _held(server.fresh(), tuple(CATALOGUE.types), 250, told, True)
+            _held(server.fresh(), tuple(CATALOGUE.types), 150, told, True)
         finally:
             server.stop()
     return {"cases": told.cases.total(), "phases": dict(told.cases), "operations": dict(told.operations), "transitions": told.transitions,

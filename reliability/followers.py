@@ -7,9 +7,9 @@ come back to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice, pairwise
+from itertools import pairwise
 from multiprocessing import get_context
-from threading import Thread
+from threading import Event, Thread
 from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
@@ -21,6 +21,7 @@ from reliability.figures import Figure, figure
 
 WRITERS = 4
 SIZE = 20  # events of a batch
+PATIENCE = 30  # seconds that a reader has after the last commit
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["reliability.writers", "reliability.followers"])
 
@@ -42,32 +43,38 @@ def write(url: str, batches: int) -> None:
     database.close()
 
 
-def _pages(recorder: LogRecorder, total: int) -> Iterator[int]:
+def _pages(recorder: LogRecorder, over: Event) -> Iterator[int]:
     """Asks for what comes after the last seen, again and again."""
     last = 0
-    while last < total:
+    while not over.is_set():
         for item in recorder.select_notifications(last, 100, inclusive_of_start=False):
             last = item.id
             yield last
 
 
-def _subscription(recorder: LogRecorder, total: int) -> Iterator[int]:
+def _subscription(recorder: LogRecorder, over: Event) -> Iterator[int]:
     """Is woken by what was appended."""
+
+    def stop() -> None:
+        over.wait()
+        subscription.stop()
+
     with recorder.subscribe(gt=0) as subscription:
-        yield from (item.id for item in islice(subscription, total))
+        Thread(target=stop, daemon=True).start()
+        yield from (item.id for item in subscription)
 
 
-READERS: dict[str, Callable[[LogRecorder, int], Iterator[int]]] = {"a reader that asks": _pages, "a subscription": _subscription}
+READERS: dict[str, Callable[[LogRecorder, Event], Iterator[int]]] = {"a reader that asks": _pages, "a subscription": _subscription}
 
 
 def follow(on: Databases, batches: int) -> Iterator[Figure]:
     """A figure for each kind of reader; all follow the same writers at once."""
-    url, total = on.fresh(), WRITERS * batches * SIZE
+    url, total, over = on.fresh(), WRITERS * batches * SIZE, Event()
     seen: dict[str, list[int]] = {name: [] for name in READERS}
 
     def read(name: str) -> None:
         database = Database(url)
-        for position in READERS[name](LogRecorder(database), total):
+        for position in READERS[name](LogRecorder(database), over):
             seen[name].append(position)
             if position >= total:  # the last has been seen: what is missing now was passed by
                 break
@@ -82,7 +89,10 @@ def follow(on: Databases, batches: int) -> Iterator[Figure]:
     for writer in writers:
         writer.join()
     for reader in readers:
-        reader.join(60)
+        reader.join(PATIENCE)
+    over.set()
+    for reader in readers:
+        reader.join()
     faults = [f"a writer ended with {writer.exitcode}" for writer in writers if writer.exitcode]
     for name, positions in seen.items():
         missed = total - len(set(positions))

@@ -183,7 +183,7 @@ def watched(name: str, runs: int, seed: int, engine: str) -> Found:
         current.write_bytes(bytes(16 + LONGEST))
         environment = {**os.environ, "PYTHONHASHSEED": "0", "TMPDIR": folder}
         with Path(folder, "log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-c", _CHILD, name, str(runs), str(seed), engine, str(told)], env=environment,
+            process = subprocess.Popen([sys.executable, "-c", _CHILD, name, str(runs), str(seed), engine, str(told)], cwd=ROOT, env=environment,
                                        stdout=log, stderr=log)
         why = _wait(process, current)
         if told.exists():

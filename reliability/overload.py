@@ -29,7 +29,9 @@ from reliability.writers import SOURCES
 
 TIMES = 10
 WITHIN = 3.0  # times the normal p99
+SPARE = 1.0  # percent of the requests that a service with half its work may refuse: a line that is too short would make the rest easy
 CONNECTIONS = 1000  # at most; what is due while all of them wait for answers waits too, and its latency counts
+AT_ONCE = (1, 2, 4, 8)  # connections with which the capacity is looked for: more may be refused, and then show less
 HUNG = 15.0  # seconds without an answer
 WRITES = 0.05  # of the requests
 FIRST, LAST = parse_day("1979-01-01"), parse_day("2025-12-31")
@@ -144,7 +146,7 @@ class Generator:
         opened = [await loop.create_connection(lambda: Connection(self.load, ended), "127.0.0.1", self.port) for _ in range(connections)]
         for _, connection in opened:
             connection.send(next(self._requests)[1], perf_counter())
-        await asyncio.sleep(seconds + 0.5)
+        await asyncio.sleep(seconds + 0.25)
         for transport, _ in opened:
             transport.close()
         return len(self.load.accepted) / seconds
@@ -248,8 +250,9 @@ def _cores() -> list[int]:
 
 async def _run(service: Service, seconds: float, random: Random) -> tuple[float, Load, Load, Load]:
     generator = Generator(service.port, random)
-    await generator.closed(8, min(seconds, 3.0))  # warm
-    capacity = await generator.closed(8, min(seconds, 8.0))
+    each = min(seconds, 8.0) / len(AT_ONCE)
+    await generator.closed(AT_ONCE[-1], each)  # warm
+    capacity = max([await generator.closed(connections, each) for connections in AT_ONCE])
     normal = await generator.open(capacity / 2, seconds)
     over = await generator.open(capacity * TIMES, seconds)
     after = await generator.open(capacity / 2, seconds / 2)
@@ -268,5 +271,8 @@ def _figures(engine: str, capacity: float, normal: Load, over: Load, after: Load
     astray = sum(others.values()) + over.broken + over.hung + over.without_retry_after
     yield figure(f"overload on {engine}: neither answered nor told when to come back", astray, "0", not astray,
                  refused=len(over.refused), other_statuses=others, broken=over.broken, hung=over.hung, without_retry_after=over.without_retry_after)
+    share = 100 * len(normal.refused) / max(normal.offered, 1)
+    yield figure(f"overload on {engine}: refused at half of the capacity, %", round(share, 2), f"at most {SPARE:g}", share <= SPARE,
+                 offered=normal.offered, refused=len(normal.refused))
     yield figure(f"overload on {engine}: p99 afterwards, times the normal", round(later / usual, 2), f"at most {WITHIN:g}",
                  later <= WITHIN * usual and not after.hung, p99_ms=round(later, 1), refused=len(after.refused))

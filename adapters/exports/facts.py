@@ -55,7 +55,7 @@ SUBJECTS = 500  # looked up at once
 def fact_rows(reader: LogReader, store: FactStore, basis: Basis, after: int | None = None) -> Iterator[tuple[Any, ...]]:
     """Every box of the basis's log that begins by `as_of`, in the order in which its subjects came into the log; what it became after the
     position, and after `known_at`, is not told. With `after`: those opened or closed after that position, and which of the two."""
-    for subjects in reader.subjects(after or 0, basis.position, SUBJECTS):
+    for subjects in reader.subjects(reader.whole(after or 0), basis.position, SUBJECTS):  # rows are opened where their batch ends
         for boxes in store.of_subjects(subjects, basis):
             for box in _projected(boxes, basis):
                 row = _fact(box)

@@ -29,7 +29,7 @@ class Part:
         for i, (field, column) in enumerate(zip(self.batch.schema, self.batch.columns, strict=True)):
             parts += [f"{',' if i else '{'}{quoted(field.name)}:", _json(column, field.type)]
         lines = pc.binary_join_element_wise(*parts, "}\n", "")
-        return lines.buffers()[2].to_pybytes()[: pc.sum(pc.binary_length(lines)).as_py() or 0]
+        return bytes(lines.buffers()[2].to_pybytes()[: pc.sum(pc.binary_length(lines)).as_py()])
 
 
 def _json(column: pa.Array, type_: pa.DataType) -> pa.Array:

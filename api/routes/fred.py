@@ -270,11 +270,12 @@ def _first_releases(vintages: Sequence[Vintage], start: int, end: int) -> list[d
 def _across(told: Told, days: Sequence[int], new_alone: bool) -> list[dict[str, str]]:
     """A row for each period and a column for each vintage; with `new_alone` only what was new or revised on that day."""
     rows: dict[int, dict[str, str]] = {}
+    named = frozenset(days)
     for v in told.vintages:
         row = rows.setdefault(v.first, {} if new_alone else {_column(told, known): "." for known in days})
-        for known in days[bisect_left(days, v.known_from) : bisect_left(days, v.known_to)]:
-            if known == v.known_from or not new_alone:
-                row[_column(told, known)] = _value(v)
+        new = [v.known_from] if v.known_from in named else []
+        for known in new if new_alone else days[bisect_left(days, v.known_from) : bisect_left(days, v.known_to)]:
+            row[_column(told, known)] = _value(v)
     return [{"date": format_day(first), **row} for first, row in rows.items() if any(value != "." for value in row.values())]
 
 
@@ -306,7 +307,7 @@ def observations(
     if frequency is not None and frequency.upper() != told.frequency:
         raise BadQuestion(f"Figures are told as they were published ({told.frequency}), and are not aggregated: leave frequency out.")
     known = vintage_days(told.vintages, asked.start, asked.end) if days is None else days
-    if output_type in (2, 3) and len(known) * len({v.first for v in told.vintages}) > CELLS:
+    if output_type == 2 and len(known) * len({v.first for v in told.vintages}) > CELLS:
         raise BadQuestion(f"More than {CELLS} values: give vintage_dates, or a shorter time.")
     rows = (_across(told, known, output_type == 3) if output_type in (2, 3) else
             _first_releases(told.vintages, asked.start, asked.end) if output_type == 4 else

@@ -33,7 +33,7 @@ def rows(
     return told(request, asked, lambda: panel(core.answers.store, core.answers.relation, asked.basis, first, last, step, mode))
 
 
-@router.get("/v1/panel/columns", responses={200: {"model": models.ColumnsShape}})
+@router.get("/v1/panel/columns", responses={200: {"model": models.PanelColumnsShape}})
 def columns() -> Response:
     """The columns of the panel, each with the definition that makes it."""
     return Response(dumps({"columns": [column._asdict() for column in COLUMNS]}), media_type="application/json")

@@ -26,7 +26,7 @@ class NewWebhook(BaseModel):
     url: str = Field(max_length=2000, examples=["https://example.org/hooks/tarikh"])
     types: list[str] = Field(default_factory=list, max_length=200, examples=[["agreement.participant_withdrew"]], description="none: all")
     subjects: list[str] = Field(default_factory=list, max_length=1000, examples=[["agreement:jcpoa"]], description="none: all")
-    after: int | None = Field(None, ge=0, le=2**62, description="log position after which to begin (default: now)")
+    after: models.Number | None = Field(None, ge=0, le=2**62, description="log position after which to begin (default: now)")
 
 
 class Rotation(BaseModel):
@@ -34,7 +34,7 @@ class Rotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overlap: int = Field(86_400, ge=0, le=30 * 86_400, description="seconds")
+    overlap: models.Number = Field(86_400, ge=0, le=30 * 86_400, description="seconds")
 
 
 class Replay(BaseModel):
@@ -42,7 +42,7 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    positions: list[int] = Field(default_factory=list, max_length=10_000, description="none: all")
+    positions: list[models.Number] = Field(default_factory=list, max_length=10_000, description="none: all")
 
 
 class WebhookShape(models.Shape):

@@ -90,26 +90,16 @@ def folded(store: Store, basis: tuple[int, int, int]) -> Counter[str]:
 # ---------------------------------------------------------------- what the rows say
 @given(st.data())
 @share(6)
-def test_exported_boxes_tell_the_facts_of_the_fold_on_every_basis_up_to_their_own(fresh: Callable[[], str], data: st.DataObject) -> None:
+def test_exported_boxes_and_states_tell_the_facts_of_the_fold_on_every_basis(fresh: Callable[[], str], data: st.DataObject) -> None:
     log = data.draw(logs())
     with recorded(fresh(), log) as store:
-        until = data.draw(st.sampled_from(positions(log)))
-        known = data.draw(st.sampled_from([None, *known_days(log)]))
-        basis = on(store, until, known)
+        basis = on(store, data.draw(st.sampled_from(positions(log))), data.draw(st.sampled_from([None, *known_days(log)])))
         table = rows(store, "facts", basis)
         for as_of, known_at, position in points(log, data.draw(SEEDS), 8):
-            point = (as_of, min(known_at, basis.known_at), min(position, until))
-            assert facts_at(table, *point) == folded(store, point)
-
-
-@given(st.data())
-@share(6)
-def test_an_exported_state_is_the_state(fresh: Callable[[], str], data: st.DataObject) -> None:
-    log = data.draw(logs())
-    with recorded(fresh(), log) as store:
-        for as_of, known_at, position in points(log, data.draw(SEEDS), 4):
-            table = rows(store, "state", Basis(as_of, known_at, position, store.instants[position]))
-            assert Counter(map(fact_of, table)) == folded(store, (as_of, known_at, position))
+            point = (as_of, min(known_at, basis.known_at), min(position, basis.position))
+            wanted = folded(store, point)
+            assert facts_at(table, *point) == wanted
+            assert Counter(map(fact_of, rows(store, "state", on(store, point[2], point[1], as_of)))) == wanted
 
 
 @given(st.data())
@@ -117,21 +107,19 @@ def test_an_exported_state_is_the_state(fresh: Callable[[], str], data: st.DataO
 def test_an_export_and_its_increment_are_the_later_export(fresh: Callable[[], str], data: st.DataObject) -> None:
     log = data.draw(logs(min_events=3))
     with recorded(fresh(), log) as store:
-        earlier, later = sorted(data.draw(st.tuples(st.sampled_from([0, *positions(log)]), st.sampled_from(positions(log)))))
         known = data.draw(st.sampled_from([None, *known_days(log)]))
-        before, after = (rows(store, "facts", on(store, position, known)) for position in (earlier, later))
-        held = {row["box"]: row for row in before}
-        assert len(held) == len(before)
-        for row in rows(store, "facts", on(store, later, known), earlier):
-            op = row.pop("op")
-            if op == "closed":
-                assert {**row, "recorded_to": None} == held[row["box"]]
-            else:
-                assert row["box"] not in held
-            held[row["box"]] = row
-        assert Counter(map(frozen, held.values())) == Counter(map(frozen, after))
-        events = rows(store, "events", on(store, earlier, known)) + rows(store, "events", on(store, later, known), earlier)
-        assert events == rows(store, "events", on(store, later, known))
+        later = on(store, max(store.instants), known)
+        facts, events = rows(store, "facts", later), rows(store, "events", later)
+        for after in range(later.position + 1):  # anywhere, also within a batch: its rows are opened where it ends
+            earlier = on(store, max(end for end in store.instants if end <= after), known)
+            held = {row["box"]: row for row in rows(store, "facts", earlier)}
+            for row in rows(store, "facts", later, after):
+                op = row.pop("op")
+                assert op == "closed" if row["box"] in held else op == "opened"
+                assert op == "opened" or {**row, "recorded_to": None} == held[row["box"]]
+                held[row["box"]] = row
+            assert Counter(map(frozen, held.values())) == Counter(map(frozen, facts))
+            assert rows(store, "events", earlier) + rows(store, "events", later, earlier.position) == events
 
 
 @given(st.data())

@@ -22,9 +22,9 @@ from domain.event import Logged
 from domain.family import RELATION
 from domain.timeline import SCHEDULED, bounds, fold, records, timelines
 from projections.answers import decode_cursor
-from projections.events import event_json
 from projections.basis import format_instant
 from projections.boxes import OPEN
+from projections.events import event_json
 from projections.series import COUNTS, Count, step_days
 from tests.adapters.store import Basis3, Store, recorded
 from tests.build import say

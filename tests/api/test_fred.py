@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from api.wiring import Settings, Tarikh
 from projections.vintages import Vintage
 from tests.api.ask import answer, event, items
 from tests.conftest import KEY, TODAY
+from tests.generate import ROOT
 from tests.serving import serving
 
 GROWTH = "IRAN_GDP_GROWTH.IMF.A"
@@ -106,6 +108,14 @@ def test_a_count_is_told_for_each_month_as_it_was_first_known_and_as_it_was_revi
     releases = client_of.get_series_all_releases("INCIDENTS_TO_DATE")
     august = releases[releases["date"] == pd.Timestamp("2020-08-01")]
     assert [(str(row.realtime_start.date()), row.value) for row in august.itertuples()] == [("2020-08-31", 18.0), ("2020-10-31", 19.0)]
+
+
+def test_the_example_of_the_documentation_is_true(client_of: Fred, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "fred.md").read_text(encoding="utf-8")
+    (shown,), (printed,) = (re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL) for language in ("python", "text"))
+    monkeypatch.setattr(Fred, "root_url", Fred.root_url)  # put back after the example has set it
+    exec(shown.replace("http://127.0.0.1:8000/fred", client_of.root_url), {})
+    assert capsys.readouterr().out == printed
 
 
 # ---------------------------------------------------------------- as of

@@ -189,34 +189,6 @@ def test_who_goes_away_while_waiting_takes_no_place() -> None:
     anyio.run(run)
 
 
-def test_a_line_that_has_stood_for_long_is_cut_to_one_until_somebody_finds_a_place_free() -> None:
-    async def run() -> None:
-        clock = Clock()
-        gate = Gate(1, 10, FAR, burst=0.1, clock=clock)
-        assert await gate.enter()
-        async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(gate.enter)
-                await anyio.wait_all_tasks_blocked()
-            assert not gate.crowded()
-            clock.now += 0.2
-            assert gate.crowded()
-            for _ in range(3):  # those who stood in line are let in
-                gate.leave()
-                await anyio.wait_all_tasks_blocked()
-            assert gate.waiting == 0
-            assert not gate.crowded()
-            group.start_soon(gate.enter)
-            await anyio.wait_all_tasks_blocked()
-            assert gate.crowded()
-            gate.leave()
-        gate.leave()
-        assert await gate.enter()
-        assert not gate.crowded()
-
-    anyio.run(run)
-
-
 class Stuck:
     """Requests that stay at work until they are let go."""
 

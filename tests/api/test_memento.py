@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -50,24 +52,29 @@ def day_of(http_date: str) -> str:
     return datetime.strptime(http_date, FORM).replace(tzinfo=UTC).date().isoformat()
 
 
+def at(text: str) -> datetime:
+    """As the client takes a time: without a zone, in GMT."""
+    return datetime.fromisoformat(text)
+
+
 def target(response: Response) -> str:
     return response.headers["location"].removeprefix("http://testserver")
 
 
 # ---------------------------------------------------------------- the real client
 @pytest.mark.parametrize(("path", "asked", "day"), [
-    (HERE, datetime(2018, 5, 8, 12), "2018-05-08"), (HERE, datetime(2018, 5, 20), "2018-05-20"), (HERE, datetime(1900, 1, 1), "1941-09-16"),
-    (HERE, datetime(2099, 1, 1), str(YESTERDAY)), (SUBJECT, datetime(2020, 11, 13, 8), "2020-11-13"), (SUBJECT, datetime(2020, 8, 8), "2020-10-31"),
+    (HERE, "2018-05-08T12:00:00", "2018-05-08"), (HERE, "2018-05-20T00:00:00", "2018-05-20"), (HERE, "1900-01-01T00:00:00", "1941-09-16"),
+    (HERE, "2099-01-01T00:00:00", str(YESTERDAY)), (SUBJECT, "2020-11-13T08:00:00", "2020-11-13"), (SUBJECT, "2020-08-08T00:00:00", "2020-10-31"),
 ])
-def test_the_real_client_finds_the_memento_of_a_day(address: str, path: str, asked: datetime, day: str) -> None:
-    info = MementoClient(check_native_timegate=True).get_memento_info(f"{address}{path}", asked)
+def test_the_real_client_finds_the_memento_of_a_day(address: str, path: str, asked: str, day: str) -> None:
+    info = MementoClient(check_native_timegate=True).get_memento_info(f"{address}{path}", at(asked))
     assert info["original_uri"] == f"{address}{path}"
     assert info["timegate_uri"] == address + path.replace("/v1/", "/v1/timegate/")
     closest = info["mementos"]["closest"]
-    assert (closest["http_status_code"], closest["datetime"]) == (200, datetime.fromisoformat(f"{day}T23:59:59"))
+    assert (closest["http_status_code"], closest["datetime"]) == (200, at(f"{day}T23:59:59"))
     assert closest["uri"][0].startswith(f"{address}{path}?as_of={day}&known_at={day}&recorded_at=")
     assert info["mementos"]["first"]["datetime"] <= closest["datetime"] <= info["mementos"]["last"]["datetime"]
-    again = MementoClient().get_memento_info(closest["uri"][0], asked)  # from a memento back to its original, and to the same memento
+    again = MementoClient().get_memento_info(closest["uri"][0], at(asked))  # from a memento back to its original, and to the same memento
     assert (again["original_uri"], again["mementos"]["closest"]["uri"]) == (f"{address}{path}", closest["uri"])
 
 
@@ -75,7 +82,8 @@ def test_the_real_client_takes_gates_for_gates_and_mementos_for_mementos(address
     gate = address + HERE.replace("/v1/", "/v1/timegate/")
     assert MementoClient.is_timegate(gate)
     assert not MementoClient.is_memento(f"{address}{HERE}")
-    assert MementoClient.is_memento(MementoClient().get_memento_info(f"{address}{HERE}", datetime(2018, 5, 8))["mementos"]["closest"]["uri"][0])
+    found = MementoClient().get_memento_info(f"{address}{HERE}", at("2018-05-08T00:00:00"))
+    assert MementoClient.is_memento(found["mementos"]["closest"]["uri"][0])
 
 
 # ---------------------------------------------------------------- TimeGates
@@ -158,9 +166,9 @@ def test_a_memento_is_the_ordinary_answer_and_stays_the_same_whatever_is_recorde
 def test_an_ordinary_answer_names_gate_and_map_and_is_no_memento(record: TestClient) -> None:
     pinned = answer(record, HERE)["basis"]["recorded_at"]
     days = {"as_of": "2018-05-08", "known_at": "2018-05-08"}
-    today = str(date.fromordinal(TODAY))
+    today = dict.fromkeys(("as_of", "known_at"), str(date.fromordinal(TODAY)))
     for path in (HERE, SUBJECT.replace("incident:al-masri-killing", "agreement:jcpoa")):
-        for asked in ({}, days, {**days, "known_at": "2018-05-09", "recorded_at": pinned}, {"as_of": today, "known_at": today, "recorded_at": pinned}):
+        for asked in ({}, days, {**days, "known_at": "2018-05-09", "recorded_at": pinned}, {**today, "recorded_at": pinned}):
             response = record.get(path, params=asked)
             told = links(response.headers["link"])
             assert {rel: list(found) for rel, found in told.items()} == {
@@ -182,17 +190,18 @@ def test_a_time_map_lists_the_days_on_which_a_subject_was_told_otherwise(record:
     assert list(days) == ["2020-10-31", "2020-11-13", "2020-11-14", "2020-11-15", "2021-01-12", str(YESTERDAY)]
     assert (list(told["first"]), list(told["last"])) == ([days["2020-10-31"]], [days[str(YESTERDAY)]])
     seen = [answer(record, at)["facts"] for at in days.values()]
-    assert all(one != other for one, other in zip(seen[:-2], seen[1:-1], strict=True))
+    assert all(one != other for one, other in pairwise(seen[:-1]))
     assert seen[-1] == seen[-2]  # the last day that is over is listed, whether anything changed on it or not
     before = record.get(SUBJECT, params={"as_of": "2020-10-30", "known_at": "2020-10-30"})
     assert before.status_code == 404
 
 
 def test_every_day_of_a_time_map_is_the_day_of_its_memento(record: TestClient) -> None:
-    told = links(record.get(HERE.replace("/v1/", "/v1/timemap/")).text)["memento"]
-    assert len(told) > 400
-    assert all(f"as_of={day_of(when[0])}&known_at={day_of(when[0])}&" in at for at, when in told.items())
-    assert sorted(told) == list(told)
+    text = record.get(HERE.replace("/v1/", "/v1/timemap/")).text
+    told = re.findall(r'^<[^>]*as_of=([^&]*)&known_at=([^&]*)&[^>]*>; rel="(?:first |last )?memento"; datetime="([^"]*)",?$', text, re.MULTILINE)
+    assert len(told) == text.count('datetime="') > 400
+    assert all(as_of == known_at == day_of(when) for as_of, known_at, when in told)
+    assert sorted(told) == told
 
 
 def test_a_long_time_map_comes_in_pages_that_name_each_other(record: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,9 +75,11 @@ def test_no_value_of_a_documented_parameter_breaks_the_service(record: TestClien
         elif parameter["in"] == "query" and (parameter.get("required") or data.draw(st.booleans())):
             asked[name] = data.draw(DAYS if name in ("from", "to", "as_of", "known_at") and data.draw(st.booleans()) else VALUES)
     response = record.get(path, params=asked)
-    assert response.status_code in (200, 400, 404, 409), (path, asked, response.text)
+    needs_key = {} not in operation.get("security", [{}])
+    assert response.status_code in (200, 400, 404, 409, *([401] if needs_key else [])), (path, asked, response.text)
     if response.status_code == 200:
-        assert path == "/metrics" or response.headers["content-type"] == "application/json"
+        documented = operation["responses"].get("200", {}).get("content", ())  # a TimeGate leads to an answer that another path documents
+        assert path == "/metrics" or response.headers["content-type"] in ("application/json", *documented), (path, response.headers)
     else:
         assert response.headers["content-type"] == PROBLEM
         assert response.json()["detail"]

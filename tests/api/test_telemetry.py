@@ -25,6 +25,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -75,14 +76,19 @@ def lines() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def frail(sqlite: Files) -> Iterator[TestClient]:
-    """A service with a route that fails, told by its parameter."""
+    """A service with a route that fails, and one whose statement fails; both are given words."""
     core = Tarikh(Settings(database_url=sqlite.fresh(), api_key=KEY))
     app = create_app(core)
 
     def fail(said: str) -> None:
         raise RuntimeError(said)
 
+    def ask(said: str) -> None:
+        with core.database.engine.connect() as connection:
+            connection.execute(sa.text("SELECT no_such_function(:said)"), {"said": said})
+
     app.get("/fail")(fail)
+    app.get("/ask")(ask)
     with TestClient(app, raise_server_exceptions=False) as http:
         yield http
     core.close()
@@ -166,8 +172,9 @@ def test_neither_keys_nor_bodies_are_told(lines: io.StringIO, frail: TestClient)
         connection.exec_driver_sql("CREATE TRIGGER broken BEFORE INSERT ON log BEGIN SELECT no_such_function(); END")
         connection.commit()
     assert frail.post("/v1/events", json=concluded("unspoken"), headers={"X-API-Key": KEY}).status_code == 503
+    assert frail.get("/ask", params={"said": "Unspoken"}).status_code == 500
     assert len(read(lines, "append")) == 1
-    assert len(read(lines, "failed")) == 1
+    assert ["exception" in line for line in read(lines, "failed")] == [False, True]
     for text in (KEY, "a-wrong-key", "nspoken", "Press release"):
         assert text not in lines.getvalue()
 
