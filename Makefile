@@ -7,6 +7,7 @@ export PORT
 
 .PHONY: run test test-long check lint docs bench reliability lock clean
 DAILY_LISTS ?= ../shared/data/ofac/daily-2021-08-18_2023-06-30.tar.xz
+WORKERS ?= -n auto --dist worksteal
 
 run: .venv/run.stamp  ## migrate an SQLite file, load the record, print a day, serve it on 127.0.0.1:$(PORT)
 	$(BIN)/tarikh init
@@ -14,11 +15,11 @@ run: .venv/run.stamp  ## migrate an SQLite file, load the record, print a day, s
 	$(BIN)/tarikh state --as-of 2021-01-12 --known-at 2021-01-12
 	$(BIN)/tarikh serve --port $(PORT)
 
-test: .venv/dev.stamp  ## every test, under five minutes
-	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/pytest
+test: .venv/dev.stamp  ## every test, on SQLite and PostgreSQL, a worker to a core, under five minutes on two
+	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/pytest $(WORKERS)
 
 test-long: .venv/dev.stamp  ## the property tests with many more examples
-	env -u TARIKH_DATABASE_URL -u PORT HYPOTHESIS_PROFILE=long $(BIN)/pytest
+	env -u TARIKH_DATABASE_URL -u PORT HYPOTHESIS_PROFILE=long $(BIN)/pytest $(WORKERS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -96,7 +96,7 @@ class Gate:
         self._free = Semaphore(places)
 
     def crowded(self) -> bool:
-        """Whether who comes now is not let in."""
+        """Whether who comes now finds neither a place nor room in line."""
         return not self._free.value and self.waiting >= self.line
 
     async def enter(self) -> bool:

@@ -23,7 +23,7 @@ WRITERS = 4
 SIZE = 20  # events of a batch
 PATIENCE = 30  # seconds that a reader has after the last commit
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["reliability.writers", "reliability.followers"])
+_CONTEXT.set_forkserver_preload(["reliability.writers", "reliability.followers"])  # one fork server serves both modules
 
 
 def run(long: bool) -> Iterator[Figure]:

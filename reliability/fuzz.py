@@ -127,7 +127,8 @@ def guided(runner: Runner, runs: int, seed: int, finish: Callable[[], None]) -> 
     with tempfile.TemporaryDirectory() as corpus:
         for i, data in enumerate(runner.seeds):
             Path(corpus, f"{i}").write_bytes(data)
-        options = [f"-seed={seed % 2**32}", f"-max_len={LONGEST}", "-runs=-1", "-timeout=0", "-rss_limit_mb=0"]
+        options = [f"-seed={seed % 2**32}", f"-max_len={LONGEST}", "-runs=-1", "-timeout=1000000", "-rss_limit_mb=0",
+                   f"-artifact_prefix={corpus}/"]
         atheris.Setup([sys.argv[0], *options, corpus], one, custom_mutator=change)
         atheris.Fuzz()
 

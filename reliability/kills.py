@@ -81,7 +81,8 @@ def killed_server(on: Databases, cycles: int, random: Random) -> Audit:
         writers.listen(random.uniform(0, SECONDS))
         kill_server(on.server)
         on.server.start()
-        audit.faults += _codes(writers, {0})
+        writers.terminate()
+        audit.faults += _codes(writers, {0, -signal.SIGTERM})  # by the signal itself where it had not begun
         acks += writers.acks
         audit.take(url, acks, len(writers.acks))
     return audit

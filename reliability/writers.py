@@ -59,11 +59,13 @@ def events(writer: int, number: int) -> list[Event]:
 
 # ---------------------------------------------------------------- in a process of its own
 def record(url: str, writer: int, first: int, acks: Connection, survives: bool) -> None:
-    """Records batches without end. One that `survives` tries a batch again while the database is away, and ends when it is through."""
+    """Records batches until it is terminated; one that `survives` tries a batch again while the database is away, then too."""
+    over: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: over.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted harness kills its writers
-    log, number, failed = Log(url), first, False
+    log, number = Log(url), first
     recorder = Writer(log)
-    while not failed:
+    while not over:
         until = monotonic() + RETRY_SECONDS
         while True:
             try:
@@ -72,7 +74,6 @@ def record(url: str, writer: int, first: int, acks: Connection, survives: bool) 
             except PersistenceError:
                 if not survives or monotonic() > until:
                     raise
-                failed = True
                 sleep(0.02)  # the server is down: there is nothing to wait on but itself
         acks.send((number, outcome.ids))
         number += 1
@@ -112,6 +113,11 @@ class Writers:
     def kill(self, writer: int) -> None:
         """SIGKILL."""
         self.processes[writer].kill()
+
+    def terminate(self) -> None:
+        """Each writer is to be through with its batch, and then to end."""
+        for process in self.processes:
+            process.terminate()
 
     def end(self, seconds: float = RETRY_SECONDS + 30) -> list[int | None]:
         """Takes what is still said until every writer has ended; exit codes."""

@@ -17,7 +17,7 @@ from adapters.database import Database
 from tests.postgres import Postgres
 
 ENGINES = ("sqlite", "postgresql")
-AT_ONCE = 30  # databases of one test: a property test makes one or two for each example, and those of earlier examples are closed
+AT_ONCE = 20  # databases of one test: a property test makes one or two for each example, and those of earlier examples are closed
 
 
 class Databases(Protocol):

@@ -50,7 +50,7 @@ QUESTIONS = {
     "subject": "/v1/subjects/relations:irn-usa?as_of=1980-04-07&known_at=1980-04-07",
     "history": "/v1/subjects/relations:irn-usa/history?known_at=1980-04-07",
     "series": "/v1/series/agreement_participants?from=2018-04-01&to=2018-06-30&known_at=2018-06-30",
-    "panel": "/v1/panel?from=2018-01-01&to=2018-12-31&step=year&as_of=2018-12-31",
+    "panel": "/v1/panel?from=1980-01-01&to=1980-12-31&step=year&as_of=1980-12-31",
     "events": "/v1/events?subject=agreement:instex&limit=2",
     "checkpoint": "/v1/checkpoint?position=2",
 }

@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -166,25 +166,24 @@ def test_on_a_full_disk_a_server_takes_nothing_and_is_sound_afterwards(disk: Pat
 
 
 # ---------------------------------------------------------------- read-only
-def test_connections_that_may_only_read(core: Tarikh, client: TestClient) -> None:
-    assert post(client, concluded()).status_code == 201
-    only_read = "PRAGMA query_only = 1" if core.database.sqlite else "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
-    with on_every_connection(core, only_read):
-        assert_refused(client, post(client, LARGE, "key"), 503, "60")
-        assert answer(client, "/ready")["writes"].startswith("no: ")
-    assert_sound(core, client, "key")
+def test_connections_that_may_only_read(file: tuple[Tarikh, TestClient]) -> None:
+    core, http = file
+    with on_every_connection(core, "PRAGMA query_only = 1"):
+        assert_refused(http, post(http, LARGE, "key"), 503, "60")
+        assert answer(http, "/ready")["writes"].startswith("no: ")
+    assert_sound(core, http, "key")
 
 
 def test_a_database_that_is_set_to_read_only(postgresql: Server) -> None:
     url = postgresql.fresh()
-    with served(url) as (core, http):
+    with served(url) as (_, http):
         assert post(http, concluded()).status_code == 201
-        name = sa.make_url(url).database
-        _admin(postgresql, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        core.database.engine.dispose()
+    _admin(postgresql, f"ALTER DATABASE {sa.make_url(url).database} SET default_transaction_read_only = on")
+    with served(url) as (_, http):
         assert_refused(http, post(http, LARGE, "key"), 503, "60")
-        _admin(postgresql, f"ALTER DATABASE {name} RESET default_transaction_read_only")
-        core.database.engine.dispose()
+        assert answer(http, "/ready")["writes"].startswith("no: ")
+    _admin(postgresql, f"ALTER DATABASE {sa.make_url(url).database} RESET default_transaction_read_only")
+    with served(url) as (core, http):
         assert_sound(core, http, "key")
     postgresql.drop(url)
 
@@ -233,7 +232,8 @@ def test_a_file_that_may_only_be_read(shelf: Path) -> None:
     with unprivileged(), served(f"sqlite:///{shelf}") as (_, http):
         assert_refused(http, post(http, LARGE, "key"), 503, "60")
         assert answer(http, "/ready")["writes"] == "no: attempt to write a readonly database"
-    shelf.chmod(0o644)
+    for item in shelf.parent.iterdir():  # SQLite gives -wal and -shm the permissions that the file had
+        item.chmod(0o644)
     with unprivileged(), served(f"sqlite:///{shelf}") as (core, http):
         assert_sound(core, http, "key")
 
@@ -251,7 +251,7 @@ def test_a_folder_that_may_only_be_read_serves_as_long_as_somebody_has_the_file_
 def test_a_folder_that_may_only_be_read_is_said_where_nobody_has_the_file_open(shelf: Path) -> None:
     shelf.chmod(0o444)
     shelf.parent.chmod(0o555)
-    with unprivileged(), pytest.raises(InterfaceError, match="TARIKH_DATABASE_URL cannot be used: .*readonly database"):
+    with unprivileged(), pytest.raises(InterfaceError, match=r"TARIKH_DATABASE_URL cannot be used: .*readonly database"):
         Tarikh(Settings(database_url=f"sqlite:///{shelf}"))
 
 

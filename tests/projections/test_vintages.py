@@ -41,7 +41,7 @@ def naive_figures(log: Sequence[Logged], known: int, position: int) -> dict[Any,
 
 
 # ---------------------------------------------------------------- properties
-@share(2)
+@share(3)
 @given(logs(["indicator"], max_subjects=2, max_events=9), SEEDS)
 def test_a_vintage_tells_the_one_figure_that_the_fold_tells_on_its_known_days(log: list[Logged], seed: int) -> None:
     for _, known, position in points(log, seed, 3):
@@ -56,7 +56,7 @@ def test_a_vintage_tells_the_one_figure_that_the_fold_tells_on_its_known_days(lo
             key: some for key, some in expected.items() if len(some) == 1}
 
 
-@share(2)
+@share(3)
 @given(logs(COUNTED, max_subjects=3, max_events=10), SEEDS, st.sampled_from(sorted(COUNTS)))
 def test_a_count_as_of_a_vintage_is_the_count_on_that_basis(log: list[Logged], seed: int, name: str) -> None:
     spec, position = COUNTS[name], log[-1].batch
