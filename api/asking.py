@@ -26,7 +26,7 @@ Relation = Annotated[Literal["IRN-USA"], Path(description="the relation")]
 Responses = dict[int | str, dict[str, Any]]
 
 
-def documented(shape: Any, name: str, more: Responses | None = None, also: dict[str, Any] | None = None) -> Responses:
+def documented(shape: Any, name: str = "", more: Responses | None = None, also: dict[str, Any] | None = None) -> Responses:
     """The responses of a read, with a real answer as its example; `also` gives the schema of each other media type."""
     content: dict[str, Any] = {media_type: {"schema": schema} for media_type, schema in (also or {}).items()}
     if name in EXAMPLES:

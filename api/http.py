@@ -80,7 +80,7 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     limits = core.settings
     app.state.streams = Streams(Tail(lambda: core.reader.last()[0]), limits.streams, limits.heartbeat)
     app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_seconds),
-                            Gate(ceil(limits.concurrency / 4), limits.queue, limits.queue_seconds))
+                            Gate(ceil(limits.concurrency / 4), 2 * limits.queue, limits.queue_seconds))
     app.add_middleware(Queue, gates=app.state.gates)
     app.add_middleware(BodyLimit, limit=limits.body_limit)
     if limits.rate_limit:

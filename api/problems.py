@@ -9,7 +9,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
 from api.telemetry import log, note, request_id
@@ -63,9 +62,7 @@ async def _malformed(_: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods of every route of the path: the router tells those of the first alone (RFC 9110, 10.2.1)."""
-    routes, asked = request.app.state.routes, get_route_path(request.scope)
-    first = next(route.path for route in routes if route.path_regex.match(asked))
-    methods = {method for route in routes if route.path == first for method in route.methods}
+    methods = {method for route in request.app.state.routes if route.path == request.scope["route"].path for method in route.methods}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 

@@ -85,20 +85,25 @@ def percentile(values: list[float], share: float) -> float:
 
 
 class Connection(asyncio.Protocol):
-    """One request after another; `ended` is called after each answer, and where the connection is lost."""
+    """One request after another; `ended` is called after each answer, and where the connection is lost.
 
-    def __init__(self, load: Load, ended: Callable[[Connection, bool], None]) -> None:
-        self.load, self.ended = load, ended
+    A service closes connections that were idle for some seconds. A request that meets that moment is sent again on a new connection, as
+    any client does; its latency goes on. One that gets no answer on a new connection is a broken promise.
+    """
+
+    def __init__(self, load: Load, ended: Callable[[Connection, bool], None], again: Callable[[bytes, float], None] | None = None) -> None:
+        self.load, self.ended, self.again = load, ended, again
         self.due: float | None = None
         self.lost = False
-        self._data = b""
+        self._used = False
+        self._request = self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def send(self, request: bytes, due: float) -> None:
-        self.due, self._data = due, b""
+        self.due, self._request, self._data = due, request, b""
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -109,15 +114,18 @@ class Connection(asyncio.Protocol):
         headers = self._data[:head].lower()
         length = int(headers.partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(self._data) >= head + 4 + length:
-            due, self.due = self.due, None
+            due, self.due, self._used = self.due, None, True
             self.load.take(int(headers[9:12]), b"retry-after:" in headers, perf_counter() - due)
             self.ended(self, b"connection: close" not in headers)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
         if self.due is not None:
-            self.due = None
-            self.load.broken += 1
+            due, self.due = self.due, None
+            if self._used and not self._data and self.again:
+                self.again(self._request, due)
+            else:
+                self.load.broken += 1
             self.ended(self, False)
 
 
@@ -182,16 +190,20 @@ class Generator:
                 connection.send(request, due)
                 return
         if self._at_work < CONNECTIONS:
-            self._at_work += 1
-            task = asyncio.get_running_loop().create_task(self._connect(request, due))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._open(request, due)
         else:
             self._waiting.append((request, due))
 
+    def _open(self, request: bytes, due: float) -> None:
+        self._at_work += 1
+        task = asyncio.get_running_loop().create_task(self._connect(request, due))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
     async def _connect(self, request: bytes, due: float) -> None:
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(lambda: Connection(self.load, self._ended), "127.0.0.1", self.port)
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(self.load, self._ended, self._open), "127.0.0.1", self.port)
         except OSError:
             self.load.broken += 1
             self._at_work -= 1

@@ -7,6 +7,8 @@ The examples are answers of the service on the project's own record, loaded into
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -52,6 +54,7 @@ QUESTIONS = {
     "series": "/v1/series/agreement_participants?from=2018-04-01&to=2018-06-30&known_at=2018-06-30",
     "panel": "/v1/panel?from=1980-01-01&to=1980-12-31&step=year&as_of=1980-12-31",
     "events": "/v1/events?subject=agreement:instex&limit=2",
+    "series-names": "/v1/series?known_at=1980-04-07",
     "checkpoint": "/v1/checkpoint?position=2",
 }
 WHAT_IF = {"as_of": "1980-04-07", "known_at": "1980-04-07"}
@@ -204,10 +207,15 @@ def breaks_of_types(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    for path, text in pages().items():
+    made = pages()
+    answers = ROOT / "api" / "examples.json"
+    stale = answers.read_text(encoding="utf-8") != made[answers]  # the OpenAPI document was made with the examples of before
+    for path, text in made.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {len(text.encode())} bytes")
+    if stale:
+        subprocess.run([sys.executable, "-m", "tests.generate"], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from adapters.facts import FactStore
 from adapters.log import Log
 from adapters.reader import LogReader
 from adapters.writer import Writer
-from api import cli
+from api import cli, terminal
 from api.wiring import CATALOGUE, Tarikh
 from domain.catalogue import Catalogue
 from projections.answers import Answers
@@ -113,8 +113,9 @@ def test_the_answers_printed_in_the_readme_are_real(record: TestClient, command:
 @pytest.mark.parametrize("command", _of("tarikh"), ids=lambda c: " ".join(c.argv[1:]))
 def test_the_commands_of_the_readme_run(loaded: Tarikh, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARIKH_DATABASE_URL", loaded.settings.database_url)
-    monkeypatch.setattr(cli, "out", Console(width=200))
-    monkeypatch.setattr(cli, "err", Console(width=200, stderr=True))
+    for module in (cli, terminal):
+        monkeypatch.setattr(module, "out", Console(width=200))
+    monkeypatch.setattr(terminal, "err", Console(width=200, stderr=True))
     result = CliRunner().invoke(cli.app, command.argv[1:])
     printed = command.printed or []
     assert result.exit_code == (3 if any(line.startswith("tarikh:") for line in printed) else 0), result.output

@@ -315,7 +315,7 @@ def _parse(name: str, fresh: Sequence[str], delimiter: str, role: str, lines: Se
     if not all(numbers) or not (joined := "".join(numbers)).isascii() or (numbers and not joined.isdecimal()):
         bad = next(line for line, row in zip(fresh, out, strict=True) if not (row[0].isdecimal() and row[0].isascii()))
         raise Damaged(f"{_where(name, bad, lines)} does not begin with an entry number: {bad[:80]!r}")
-    checks = {"main": ((1, _value, "name"), (2, _is_type, "type"), (3, _are_tags, "program")), "alt": ((2, _is_alt, "type"),)}
+    checks = {"main": ((2, _is_type, "type"), (3, _are_tags, "program"), (1, _value, "name")), "alt": ((2, _is_alt, "type"),)}
     for column, fits, what in checks.get(role, ()):
         for value in {row[column] for row in out}:
             if not fits(value):

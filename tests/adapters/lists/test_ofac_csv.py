@@ -288,7 +288,7 @@ def moved(of: str, first: int, second: int) -> str:
     (publish(moved(ALPHA, 2, 3), moved(BETA, 2, 3)), "as its type"),
     (publish(*(moved(row(n, "A", "individual", "IRAN", "Colonel"), 4, 5) for n in (1, 2))), "should be Call_Sign.*columns have moved"),
     (publish(*(moved(row(n, remarks="x."), 10, 11) for n in (1, 2))), "should be Vess_owner.*columns have moved"),
-    (publish(*(moved(row(n), 1, 4) for n in (1, 2))), "should be SDN_Name.*columns have moved"),
+    (publish(*(moved(row(n), 1, 4) for n in (1, 2))), "as its name: fields have moved"),
     (THREE.decode().encode("utf-16"), "UTF-16"),
     (THREE.decode().encode("utf-16-le"), "UTF-16"),
     (THREE[:40] + b"\0" * 20 + THREE[40:], "NUL"),
