@@ -22,7 +22,9 @@ POSTGRESQL_SKIPPED = os.environ.get("TARIKH_TEST_POSTGRESQL") == "skip"
 
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "short")
+LONG = PROFILE == "long"
+settings.load_profile(PROFILE)
 
 
 # ---------------------------------------------------------------- engines

@@ -36,7 +36,7 @@ def same_clock(log: Log) -> None:
     log.recorder.clock = lambda: INSTANT + next(seconds) * 1_000_000
 
 
-@share(6)
+@share(10)
 @given(logs(max_subjects=4, max_events=10), SEEDS)
 def test_a_log_is_told_in_the_same_bytes(both: Pair, log: list[Logged], seed: int) -> None:
     bases = points(log, Random(seed).randrange(2**32), 3)

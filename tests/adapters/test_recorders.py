@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -17,10 +16,10 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from adapters.database import MIGRATIONS, Database
 from adapters.log import LogRecorder
+from tests.conftest import LONG
 from tests.databases import Databases
 
 URLs = Callable[[], str]
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
 # ---------------------------------------------------------------- one reader, many writers

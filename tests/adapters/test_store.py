@@ -35,7 +35,7 @@ FACTS = [name for name in NAMES if not CATALOGUE.families[name].recorded_alone]
 
 
 # ---------------------------------------------------------------- questions
-@share(2)
+@share(3)
 @given(logs(max_events=10), SEEDS)
 def test_a_stab_finds_what_the_fold_gives(fresh: URLs, log: list[Logged], seed: int) -> None:
     with recorded(fresh(), log) as store:
@@ -45,7 +45,7 @@ def test_a_stab_finds_what_the_fold_gives(fresh: URLs, log: list[Logged], seed: 
             assert store.facts.stab(asked.basis, "another-relation") == []
 
 
-@share(3)
+@share(5)
 @given(logs(max_events=10), SEEDS)
 def test_the_facts_of_a_subject_are_those_of_the_fold(fresh: URLs, log: list[Logged], seed: int) -> None:
     with recorded(fresh(), log) as store:
@@ -54,7 +54,7 @@ def test_the_facts_of_a_subject_are_those_of_the_fold(fresh: URLs, log: list[Log
                 assert store.facts.of_subject(store.ask(*basis).basis, subject) == store.of(subject, basis), basis
 
 
-@share(3)
+@share(5)
 @given(logs(FACTS, max_events=10), SEEDS, st.integers(0, 12))
 def test_what_held_between_two_days_is_what_held_on_any_of_them(fresh: URLs, log: list[Logged], seed: int, width: int) -> None:
     with recorded(fresh(), log) as store:
@@ -79,7 +79,7 @@ def test_a_fact_that_is_possible_before_and_after_it_is_certain_is_listed_once_e
         assert sorted(told) == ["certain", "possible"]
 
 
-@share(3)
+@share(5)
 @given(logs(FACTS, max_events=10), SEEDS)
 def test_a_diff_tells_every_key_that_is_told_otherwise_first_corrected_then_learned_then_changed(
     fresh: URLs, log: list[Logged], seed: int
@@ -116,7 +116,7 @@ def _set(told: list[Any]) -> list[bytes]:
 
 
 # ---------------------------------------------------------------- series
-@share(3)
+@share(5)
 @given(logs(["designation", "program", "authorization", "agreement", "campaign", "incident", "negotiation", "allegation"], max_events=10),
        SEEDS, st.booleans(), st.sampled_from(["day", "week", "month"]))
 def test_a_series_counts_what_the_fold_gives_at_the_end_of_each_step(
@@ -154,7 +154,7 @@ def _items(value: Any) -> set[str]:
     return set() if value is None else set(value) if isinstance(value, tuple) else {str(value)}
 
 
-@share(3)
+@share(5)
 @given(logs(["indicator"], 1, max_events=8), SEEDS, st.booleans())
 def test_an_indicator_has_a_value_where_exactly_one_observation_holds(fresh: URLs, log: list[Logged], seed: int, point_in_time: bool) -> None:
     name = log[0].event.subject
@@ -174,7 +174,7 @@ def test_an_indicator_has_a_value_where_exactly_one_observation_holds(fresh: URL
 
 
 # ---------------------------------------------------------------- lists and pages
-@share(3)
+@share(5)
 @given(logs(max_events=10), SEEDS, st.integers(0, 20), st.integers(1, 4))
 def test_a_timeline_lists_the_standing_events_whose_day_may_lie_between(fresh: URLs, log: list[Logged], seed: int, width: int, limit: int) -> None:
     with recorded(fresh(), log) as store:
@@ -207,7 +207,7 @@ def _naive_timeline(store: Store, basis: Basis3, first: int, last: int) -> list[
     return [event for _, event in sorted(found, key=lambda pair: pair[0])]
 
 
-@share(3)
+@share(5)
 @given(logs(FACTS, max_events=10), SEEDS, st.integers(1, 4))
 def test_the_pages_of_a_list_are_the_facts_of_the_family_in_one_order(fresh: URLs, log: list[Logged], seed: int, limit: int) -> None:
     with recorded(fresh(), log) as store:
@@ -229,7 +229,7 @@ def test_the_pages_of_a_list_are_the_facts_of_the_family_in_one_order(fresh: URL
                 assert items == naive
 
 
-@share(3)
+@share(5)
 @given(logs(max_events=10), SEEDS)
 def test_a_subject_is_listed_from_its_first_known_day_with_the_names_that_are_known_on_the_basis(
     fresh: URLs, log: list[Logged], seed: int
@@ -252,7 +252,7 @@ def _naive_names(subject: str, stream: list[Logged], basis: Basis3) -> list[str]
     return sorted({name for s in steps for name in (getattr(s.data, "name", None), *getattr(s.data, "aliases", ())) if name})
 
 
-@share(3)
+@share(5)
 @given(logs(max_events=10), SEEDS)
 def test_the_facts_of_a_filtered_list_are_those_that_pass(fresh: URLs, log: list[Logged], seed: int) -> None:
     with recorded(fresh(), log) as store:
@@ -266,7 +266,7 @@ def test_the_facts_of_a_filtered_list_are_those_that_pass(fresh: URLs, log: list
                         assert json.loads(page.body)["items"] == [json.loads(i.body) for i in folded if getattr(i, column) == wanted]
 
 
-@share(3)
+@share(5)
 @given(logs(max_events=10), SEEDS)
 def test_what_the_log_knows_by_itself_is_all_that_was_known_by_then(fresh: URLs, log: list[Logged], seed: int) -> None:
     with recorded(fresh(), log) as store:
@@ -294,7 +294,7 @@ def boxes(draw: st.DrawFn) -> tuple[int, int, int, int]:
     return out[0], out[1], out[2], out[3]
 
 
-@share(2)
+@share(3)
 @given(st.lists(boxes(), min_size=1, max_size=25), st.lists(st.tuples(day, day), max_size=10), st.booleans())
 def test_a_box_is_found_at_every_point_in_it_and_at_none_outside(
     fresh: URLs, drawn: list[tuple[int, int, int, int]], more: list[tuple[int, int]], newest: bool
@@ -326,7 +326,7 @@ def test_a_box_has_one_node_on_its_shorter_axis(box: tuple[int, int, int, int]) 
 
 
 # ---------------------------------------------------------------- rebuild and verify
-@share(3)
+@share(5)
 @given(logs(max_events=10))
 def test_rebuilding_gives_the_rows_of_the_inline_path(fresh: URLs, log: list[Logged]) -> None:
     with recorded(fresh(), log) as store:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import json
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator

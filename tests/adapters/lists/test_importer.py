@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.lists.importer import MAKERS, Importer
@@ -19,6 +19,7 @@ from domain.families.designation import concerns_iran
 from domain.members import pack, unpack
 from domain.source import Source
 from tests.conftest import TODAY
+from tests.histories import share
 
 URLs = Callable[[], str]
 START = parse_day("2020-01-01")
@@ -77,7 +78,7 @@ def facts_of(core: Tarikh, days: Sequence[int]) -> dict[tuple[int, int], list[An
     return out
 
 
-@settings(max_examples=25)
+@share(4)
 @given(series(), st.randoms(use_true_random=False))
 def test_any_order_of_loading_gives_the_same_facts(fresh: URLs, snapshots: list[Snapshot], random: Any) -> None:
     shuffled = list(snapshots)
@@ -92,7 +93,7 @@ def test_any_order_of_loading_gives_the_same_facts(fresh: URLs, snapshots: list[
     assert found[0] == found[1]
 
 
-@settings(max_examples=25)
+@share(4)
 @given(series(), st.randoms(use_true_random=False))
 def test_on_its_own_day_a_snapshot_is_told_exactly(fresh: URLs, snapshots: list[Snapshot], random: Any) -> None:
     shuffled = list(snapshots)

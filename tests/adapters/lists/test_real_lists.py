@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,14 +19,17 @@ from adapters.lists.importer import MAKERS, Importer
 from adapters.lists.model import Snapshot
 from api.wiring import Settings, Tarikh
 from domain.families.designation import concerns_iran
-from tests.conftest import TODAY, needs_shared
+from tests.conftest import LONG, TODAY, needs_shared
+from tests.databases import ENGINES, Databases, dropped_after
 
 URLs = Callable[[], str]
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SINGLE = ("20150117-seavoyage", "20180126-archerimpact", "20190104-moov", "20210425-garybogle", "20210707-moov-bench")
+CONCERN_IRAN = 785 + 419 + 1220 + 1778 + 1774  # of their entries, in the same order
 
 
+@pytest.fixture(scope="module")
 def single() -> list[Snapshot]:
+    """Single snapshots of OFAC's list, years apart."""
     return [s for name in SINGLE for s in run.snapshots("ofac-sdn", [str(needs_shared(f"data/ofac/{name}"))], None, None, lambda _: None)]
 
 
@@ -41,13 +45,28 @@ def un() -> list[Snapshot]:
     return [s for path in sorted(folder.glob("*.xml")) for s in run.snapshots("un", [str(path)], None, None, lambda _: None)]
 
 
-@pytest.fixture
-def tarikh(fresh: URLs) -> Iterator[Tarikh]:
+@contextmanager
+def record(url: str) -> Iterator[Tarikh]:
     """The project's own record, into which lists are imported."""
-    core = Tarikh(Settings(database_url=fresh()), today=lambda: TODAY)
+    core = Tarikh(Settings(database_url=url), today=lambda: TODAY)
     core.load()
     yield core
     core.close()
+
+
+@pytest.fixture(scope="module")
+def imported(databases: Databases, single: list[Snapshot]) -> Iterator[Tarikh]:
+    """The record with the single snapshots, imported in order."""
+    with record(databases.fresh()) as core:
+        take(core, single)
+        yield core
+
+
+@pytest.fixture(params=ENGINES if LONG else ENGINES[:1])
+def anew(request: pytest.FixtureRequest) -> Iterator[URLs]:
+    """New databases for what takes long: in the short form on SQLite alone, as `imported` is on both engines."""
+    with dropped_after(request.getfixturevalue(request.param)) as make:
+        yield make
 
 
 def in_force(core: Tarikh, entries: str, day: str) -> dict[str, tuple[str, ...]]:
@@ -63,68 +82,63 @@ def shown(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
     return {n: e.programs for n, e in snapshot.entries.items() if concerns_iran(e.programs)}
 
 
-def take(core: Tarikh, snapshots: Sequence[Snapshot], entries: str = "OFAC-SDN") -> Importer:
-    importer = Importer(core.writer, core.reader, MAKERS[entries])
+def take(core: Tarikh, snapshots: Sequence[Snapshot], entries: str = "OFAC-SDN", force: bool = False) -> None:
+    importer = Importer(core.writer, core.reader, MAKERS[entries], force=force)
     for item in snapshots:
         importer.take(item)
     importer.link()
-    return importer
 
 
-def test_every_single_snapshot_of_ofac_is_told_exactly(tarikh: Tarikh) -> None:
-    snapshots = single()
-    take(tarikh, snapshots)
+def test_every_single_snapshot_of_ofac_is_told_exactly(imported: Tarikh, single: list[Snapshot]) -> None:
     compared = 0
-    for item in snapshots:
-        assert in_force(tarikh, "OFAC-SDN", item.day) == shown(item)
+    for item in single:
+        assert in_force(imported, "OFAC-SDN", item.day) == shown(item)
         compared += len(shown(item))
-    assert compared == 785 + 419 + 1220 + 1778 + 1774
-    assert tarikh.verify(lambda _: None).faults == []
+    assert compared == CONCERN_IRAN
+    assert imported.verify(lambda _: None).faults == []
 
 
-def test_every_daily_snapshot_of_ofac_is_told_exactly(tarikh: Tarikh) -> None:
-    importer = Importer(tarikh.writer, tarikh.reader, MAKERS["OFAC-SDN"])
-    wanted = {}
-    for item in daily(1 if LONG else 16):
-        importer.take(item)
-        wanted[item.day] = shown(item)
-    compared = sum(in_force(tarikh, "OFAC-SDN", day) == entries for day, entries in wanted.items())
+def test_every_daily_snapshot_of_ofac_is_told_exactly(anew: URLs) -> None:
+    with record(anew()) as core:
+        importer = Importer(core.writer, core.reader, MAKERS["OFAC-SDN"])
+        wanted = {}
+        for item in daily(1 if LONG else 16):
+            importer.take(item)
+            wanted[item.day] = shown(item)
+        compared = sum(in_force(core, "OFAC-SDN", day) == entries for day, entries in wanted.items())
     assert compared == len(wanted) >= 12
 
 
-def test_every_snapshot_of_the_un_is_told_exactly(tarikh: Tarikh) -> None:
+def test_every_snapshot_of_the_un_is_told_exactly(fresh: URLs) -> None:
     snapshots = un()
-    take(tarikh, snapshots, "UN")
-    assert [len(shown(item)) for item in snapshots] == [84] * 7
-    for item in snapshots:
-        assert in_force(tarikh, "UN", item.day) == shown(item)
+    with record(fresh()) as core:
+        take(core, snapshots, "UN")
+        assert [len(shown(item)) for item in snapshots] == [84] * 7
+        for item in snapshots:
+            assert in_force(core, "UN", item.day) == shown(item)
 
 
-def test_the_former_13599_entries_come_back_under_their_own_numbers(tarikh: Tarikh) -> None:
-    take(tarikh, single()[:3])
-    before, during, after = (shown(item) for item in single()[:3])
+def test_the_former_13599_entries_come_back_under_their_own_numbers(imported: Tarikh, single: list[Snapshot]) -> None:
+    before, during, after = (shown(item) for item in single[:3])
     back = (before.keys() - during.keys()) & after.keys()
-    history = [tarikh.answers.history(tarikh.answers.basis("2019-01-04"), f"designation:ofac-sdn-{n}")
-               for n in back if tarikh.facts.heard_of(tarikh.answers.basis("2019-01-04").basis, f"designation:ofac-sdn-{n}")]
+    then = imported.answers.basis("2019-01-04", "2019-01-04")
+    history = [imported.answers.history(then, f"designation:ofac-sdn-{n}")
+               for n in back if imported.facts.heard_of(then.basis, f"designation:ofac-sdn-{n}")]
     assert len(history) > 100
     assert all([e["type"].split(".")[1] for e in json.loads(h)["items"] if "same" not in e["type"] and "changed" not in e["type"]
                 and "authority" not in e["type"]] == ["listed", "delisted", "relisted"] for h in history)
 
 
-def test_shuffled_snapshots_end_in_the_same_facts(tarikh: Tarikh, fresh: URLs) -> None:
-    snapshots = [*single(), *daily(13)][:20] if LONG else single()[1:4]
-    take(tarikh, snapshots)
-    other = Tarikh(Settings(database_url=fresh()), today=lambda: TODAY)
-    other.load()
+def test_shuffled_snapshots_end_in_the_same_facts(anew: URLs, single: list[Snapshot]) -> None:
+    snapshots = [*single, *daily(13)][:20] if LONG else single[1:4]
     shuffled = list(snapshots)
     random.Random(7).shuffle(shuffled)
-    importer = Importer(other.writer, other.reader, MAKERS["OFAC-SDN"], force=True)
-    for item in shuffled:
-        importer.take(item)
-    importer.link()
-    for day, known in [(a.day, b.day) for a in snapshots[::2] for b in snapshots[::3]] + [("2016-06-01", "2022-01-01"), ("2020-01-01", "2021-12-31")]:
-        assert told(tarikh, day, known) == told(other, day, known)
-    other.close()
+    bases = [*((a.day, b.day) for a in snapshots[::2] for b in snapshots[::3]), ("2016-06-01", "2022-01-01"), ("2020-01-01", "2021-12-31")]
+    with record(anew()) as core, record(anew()) as other:
+        take(core, snapshots)
+        take(other, shuffled, force=True)
+        for day, known in bases:
+            assert told(core, day, known) == told(other, day, known)
 
 
 def told(core: Tarikh, day: str, known: str) -> list[str]:
@@ -132,11 +146,11 @@ def told(core: Tarikh, day: str, known: str) -> list[str]:
     return sorted(json.dumps({k: v for k, v in f.items() if k != "because"}, sort_keys=True) for f in facts)
 
 
-def test_an_import_that_was_killed_half_way_ends_in_the_same_log(fresh: URLs) -> None:
+def test_an_import_that_was_killed_half_way_ends_in_the_same_log(anew: URLs) -> None:
     paths = [str(needs_shared(f"data/ofac/{name}")) for name in SINGLE[: 3 if LONG else 2]]
     logs = []
     for kill in (False, True):
-        url = fresh()
+        url = anew()
         environment = {**os.environ, "TARIKH_DATABASE_URL": url}
         command = [sys.executable, "-c", "from api.cli import main; main()", "import", "ofac-sdn", *paths]
         core = Tarikh(Settings(database_url=url), today=lambda: TODAY)
