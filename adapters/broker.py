@@ -47,13 +47,23 @@ class JetStream:
         self._client = await nats.connect(
             self.servers, error_cb=said, max_reconnect_attempts=-1, reconnect_time_wait=0.2, connect_timeout=5, name="tarikh", allow_reconnect=True)
         self._js = self._client.jetstream(timeout=self.timeout)
+        for patience in range(ELECTIONS, -1, -1):
+            try:
+                await self._ensure_stream()
+                break
+            except (nats.errors.Error, TimeoutError) as error:  # no leader just now: a server was lost, and another is being elected
+                if not patience:
+                    await self._client.close()
+                    raise TimeoutError(str(error)) from None
+        return self
+
+    async def _ensure_stream(self) -> None:
         try:
             await self._js.stream_info(self.stream)
         except NotFoundError:
             await self._js.add_stream(StreamConfig(
                 name=self.stream, subjects=[f"{self.stream}.>"], num_replicas=self.replicas, duplicate_window=self.window,
                 description="Tarikh: policy events as CloudEvents"))
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
