@@ -25,6 +25,7 @@ from projections.state import dumps
 
 LOG = logging.getLogger("tarikh.broker")
 PAGE = 500  # events read at once, and published before the position is noted
+ELECTIONS = 12  # times that a stream is asked for once more, each for as long as `timeout`
 
 
 class Broker(Protocol):
