@@ -71,22 +71,19 @@ class LogReader:
 
     def last(self) -> tuple[int, int]:
         """(position, recorded_at) of the last batch; (0, 0) for an empty log."""
-        return self._first(sa.select(log.c.position, log.c.recorded_at).order_by(log.c.position.desc()).limit(1))
+        return self._first("SELECT position, recorded_at FROM log ORDER BY position DESC LIMIT 1")
 
     def at(self, recorded_at: int) -> tuple[int, int]:
         """(position, recorded_at) of the last batch at or before an instant; (0, 0) where there is none."""
-        return self._first(sa.select(log.c.batch, log.c.recorded_at).where(log.c.recorded_at <= recorded_at).order_by(
-            log.c.recorded_at.desc()).limit(1))
+        return self._first("SELECT batch, recorded_at FROM log WHERE recorded_at <= :at ORDER BY recorded_at DESC LIMIT 1", at=recorded_at)
 
-    def _first(self, query: sa.Select[Any]) -> tuple[int, int]:
-        with self.database.transaction() as connection:
-            row = connection.execute(query).first()
-        return (row[0], row[1]) if row else (0, 0)
+    def _first(self, statement: str, **parameters: int) -> tuple[int, int]:
+        rows = self.database.select(statement, parameters)
+        return (rows[0][0], rows[0][1]) if rows else (0, 0)
 
     def latest_known(self, position: int) -> int:
         """The latest day on which anything recorded up to a position became known; 0 for an empty log."""
-        with self.database.transaction() as connection:
-            return connection.scalar(sa.select(log.c.latest_known).where(log.c.position == position)) or 0
+        return self._first("SELECT latest_known, recorded_at FROM log WHERE position = :position", position=position)[0]
 
     def positions(self, ids: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """The log positions of the subjects of these (subject, version) pairs."""
@@ -138,8 +135,8 @@ class LogReader:
 
     def whole(self, position: int) -> int:
         """The end of the last batch that lies wholly at or before a position; 0 where there is none."""
-        return self._first(sa.select(log.c.position, log.c.recorded_at).where(log.c.position <= position, log.c.batch <= position).order_by(
-            log.c.position.desc()).limit(1))[0]
+        return self._first("SELECT position, recorded_at FROM log WHERE position <= :position AND batch <= :position "
+                           "ORDER BY position DESC LIMIT 1", position=position)[0]
 
     def walk(self, after: int, upto: int, size: int) -> Iterator[list[tuple[Logged, bytes]]]:
         """Events with their hashes in log order, after one position and up to another, `size` at a time, each time in a transaction of its own."""

@@ -3,7 +3,7 @@
 PostgreSQL has GiST on a box. SQLite has no such thing, so each box is kept in a relational interval tree on its shorter axis
 (Kriegel, Potke, Seidl: "Managing Intervals Efficiently in Object-Relational Databases", VLDB 2000). The fork node of [lo, hi) is
 the highest node of an implicit binary tree over the days that lies in the interval; a day meets the interval exactly if the fork
-node is one of the day's ancestors and the day is on the right side of one of the ends. So a question reads, for each of the 30
+node is one of the day's ancestors and the day is on the right side of one of the ends. So a question reads, for each of the 22
 ancestors of its day, one short range of an index: the cost is that of the answer, not of the table.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from domain.calendar import FOREVER
 from projections.boxes import OPEN
 
-LEVELS = 30
+LEVELS = 22  # the last day, 9999-12-31, is below 2**22, and so is each end of a box's shorter axis
 EVERYWHERE = -1  # the node of boxes without an end on either axis
 
 
@@ -34,7 +34,8 @@ def nodes(valid_from: int, valid_to: int, known_from: int, known_to: int) -> tup
 
 _COLUMNS = "f.subject, f.family, f.key, f.kind, f.status, f.body"
 _BOX = ("f.valid_from <= :as_of AND f.valid_to > :as_of AND f.known_from <= :known_at AND f.known_to > :known_at")
-_OF = "f.generation = :generation AND f.relation = :relation"
+GENERATION = "coalesce((SELECT generation FROM projection WHERE name = 'facts'), 0)"
+_OF = f"f.generation = {GENERATION} AND f.relation = :relation"
 _LEVELS = "level(h) AS (VALUES " + ", ".join(f"({h})" for h in range(LEVELS)) + ")"
 
 
@@ -54,13 +55,14 @@ def _branches(part: str, life: str) -> list[str]:
     return out
 
 
+# A row is closed after the position only where the log has gone on since; else the closed rows are not looked at.
 _NOW = f"f.closed = {OPEN} AND f.opened <= :position"
-_THEN = f"f.closed < {OPEN} AND f.closed > :position AND f.opened <= :position"
+_THEN = f"f.closed < {OPEN} AND f.closed > :position AND f.opened <= :position AND (SELECT max(position) FROM log) > :position"
 
 
-def statement(sqlite: bool, newest: bool) -> str:
-    """The SELECT of a stab. `newest`: no row can be closed after the position, so only open rows are read."""
-    parts = [("open", _NOW)] if newest else [("open", _NOW), ("closed", _THEN)]
+def statement(sqlite: bool) -> str:
+    """The SELECT of a stab, by `relation`, `as_of`, `known_at` and `position`: a single statement, and so on a single state of the log."""
+    parts = ("open", _NOW), ("closed", _THEN)
     if sqlite:
         return f"WITH {_LEVELS} " + " UNION ALL ".join(b for part, life in parts for b in _branches(part, life))
     box = "box(point(f.valid_from, f.known_from), point(f.valid_to - 1, f.known_to - 1))"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cached_property
 from time import perf_counter
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,8 @@ from api.examples import EXAMPLES, example
 from api.wiring import Tarikh
 from domain.errors import BadQuestion, Behind
 from projections.answers import Page, decode_cursor
-from projections.question import Resolved
+from projections.basis import Basis as Clocks
+from projections.question import Asked, Resolved
 from projections.state import dumps
 
 Day = Annotated[str | None, Query(description="YYYY-MM-DD; a day means its end", examples=["2021-01-12"])]
@@ -55,9 +57,14 @@ async def known_parameters(request: Request) -> None:  # async: on no thread, fo
     route = request.scope["route"]
     if route.name == "facts":
         return  # attributes are its filters; they are checked against the family
-    allowed = _parameters(route.dependant)
+    allowed = _allowed.get(route.endpoint)
+    if allowed is None:
+        allowed = _allowed[route.endpoint] = _parameters(route.dependant)
     if unknown := sorted(set(names) - allowed):
         raise BadQuestion(f"unknown parameter {unknown[0]!r}: this path takes {', '.join(sorted(allowed)) or 'none'}")
+
+
+_allowed: dict[Any, set[str]] = {}  # by endpoint
 
 
 def _parameters(dependant: Any) -> set[str]:
@@ -77,22 +84,46 @@ async def _core(request: Request) -> Tarikh:
 Core = Annotated[Tarikh, Depends(_core)]
 
 
-def basis(
+class Question:
+    """What is asked of a request's basis. It is resolved when it is first looked at, in the thread of the route: no other is needed."""
+
+    def __init__(self, resolve: Callable[[], Resolved]) -> None:
+        self._resolve = resolve
+
+    @cached_property
+    def _resolved(self) -> Resolved:
+        return self._resolve()
+
+    @property
+    def basis(self) -> Clocks:
+        return self._resolved.basis
+
+    @property
+    def immutable(self) -> bool:
+        return self._resolved.immutable
+
+
+async def basis(
     request: Request, core: Core, as_of: Day = None, known_at: Day = None, recorded_at: Instant = None,
     checkpoint: Annotated[bool, Query(description="with the signed checkpoint that the answer stands on")] = False,
     min_position: Annotated[int, Query(ge=0, le=2**62, description="409 unless the log has come to this position (for replicas)")] = 0,
-) -> Resolved:
-    resolved = core.answers.basis(as_of, known_at, recorded_at)
+) -> Question:
+    request.state.checkpoint = checkpoint
+    return Question(lambda: resolved(core, as_of, known_at, recorded_at, min_position))
+
+
+def resolved(core: Tarikh, as_of: str | None, known_at: str | None, recorded_at: str | None, min_position: int = 0) -> Resolved:
+    """The basis of a question. Raises BadQuestion, and Behind where the log has not come to a position."""
+    asked = core.answers.basis(as_of, known_at, recorded_at)
     if min_position and (reached := core.reader.last()[0]) < min_position:
         raise Behind(f"the log is at position {reached} here, and min_position is {min_position}: ask again, or ask another server")
-    request.state.checkpoint = checkpoint
-    return resolved
+    return asked
 
 
-Basis = Annotated[Resolved, Depends(basis)]
+Basis = Annotated[Question, Depends(basis)]
 
 
-def validators(request: Request, asked: Resolved, media_type: str) -> dict[str, str]:
+def validators(request: Request, asked: Asked, media_type: str) -> dict[str, str]:
     """The ETag of an answer (basis, projection version, code, what was asked for), and for how long it may be kept."""
     b = asked.basis
     asked_for = hashlib.sha256(f"{request.url.path}?{request.url.query} {media_type}".encode()).hexdigest()[:12]
@@ -106,35 +137,26 @@ def unchanged(request: Request, headers: dict[str, str]) -> bool:
     return headers["ETag"] in request.headers.get("if-none-match", "").replace("W/", "").split(", ")
 
 
-def told(request: Request, asked: Resolved, make: Callable[[], bytes], media_type: str = "application/json") -> Response:
-    """The answer with its ETag, or 304."""
+def told(request: Request, asked: Asked, make: Callable[[], bytes | Page], media_type: str = "application/json") -> Response:
+    """The answer with its ETag and the next page's link, or 304."""
     headers = validators(request, asked, media_type)
     if unchanged(request, headers):
         return Response(status_code=304, headers=headers)
     started = perf_counter()
-    body = make()
+    made = make()
+    page = made if isinstance(made, Page) else Page(made, None)
     request.app.state.metrics.as_of.labels(request.scope["route"].name).observe(perf_counter() - started)
+    if page.cursor:
+        url = request.url.remove_query_params(["as_of", "known_at", "recorded_at"]).include_query_params(cursor=page.cursor)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    body = page.body
     if getattr(request.state, "checkpoint", False):
         body = b'{"checkpoint":%s,%s' % (dumps(core_of(request).checkpoint(asked.basis.position)), body.removeprefix(b"{"))
+    request.state.keep = True  # for api.kept
     return Response(body, headers=headers, media_type=media_type)
 
 
-def paged(request: Request, asked: Resolved, make: Callable[[], Page]) -> Response:
-    """Like `told`, with the next page's link."""
-    pages: list[Page] = []
-
-    def body() -> bytes:
-        pages.append(make())
-        return pages[0].body
-
-    response = told(request, asked, body)
-    if pages and pages[0].cursor:
-        url = request.url.remove_query_params(["as_of", "known_at", "recorded_at"]).include_query_params(cursor=pages[0].cursor)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return response
-
-
-def turn(core: Tarikh, asked: Resolved, cursor: str | None) -> tuple[Resolved, int]:
+def turn(core: Tarikh, asked: Asked, cursor: str | None) -> tuple[Asked, int]:
     """The basis and offset of a page: those of the cursor where there is one."""
     if cursor is None:
         return asked, 0

@@ -17,6 +17,7 @@ from api.asking import known_parameters
 from api.document import tell_exactly
 from api.following import Streams, Tail
 from api.head import Head
+from api.kept import Kept
 from api.limit import BodyLimit
 from api.load import Buckets, Crowd, Gate, Gates, Queue, RateLimit
 from api.metrics import Metrics
@@ -25,7 +26,7 @@ from api.routes import contracts, events, exports, fred, lists, memento, operati
 from api.telemetry import Telemetry, log
 from api.wiring import Tarikh
 
-ROUTES = (relation, subjects, lists, panel, memento, fred, events, webhooks, contracts, operations, exports)
+ROUTES = (relation, operations, subjects, lists, events, panel, memento, fred, webhooks, contracts, exports)
 
 
 class Service(FastAPI):
@@ -83,6 +84,8 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
                             Gate(ceil(limits.concurrency / 4), 2 * limits.queue, limits.queue_seconds))
     app.add_middleware(Queue, gates=app.state.gates)
     app.add_middleware(BodyLimit, limit=limits.body_limit)
+    app.add_middleware(Kept, size=limits.kept_bytes, position=lambda: core.reader.last()[0], today=lambda: core.answers.today(),
+                       quick=core.database.sqlite)
     if limits.rate_limit:
         app.add_middleware(RateLimit, buckets=Buckets(limits.rate_limit, limits.rate_burst or 2 * limits.rate_limit))
     app.add_middleware(Head)

@@ -106,6 +106,7 @@ class Settings:
     concurrency: int = field(default_factory=lambda: _whole_number("TARIKH_CONCURRENCY", 4))
     queue: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE", 4))
     queue_seconds: float = field(default_factory=lambda: _seconds("TARIKH_QUEUE_SECONDS", 5))
+    kept_bytes: int = field(default_factory=lambda: _whole_number("TARIKH_KEPT_BYTES", 64 * 2**20))  # of answers that may be asked for again
     log_level: str = field(default_factory=lambda: _one_of("TARIKH_LOG_LEVEL", "info", "debug", "info", "warning", "error"))
 
 

@@ -20,7 +20,7 @@ from projections.diff import changes
 from projections.events import event_json
 from projections.lists import on_list, snapshots
 from projections.ports import EventLog, Facts, Found
-from projections.question import Resolved, day, resolve
+from projections.question import Asked, Resolved, day, resolve
 from projections.series import COUNTS, counted, measured, step_days
 from projections.state import check_filters, dumps, join, matching, state_json
 from projections.whatif import suppose
@@ -54,14 +54,14 @@ class Answers:
         return family
 
     # ------------------------------------------------------------ the relation
-    def stab(self, asked: Resolved) -> list[Found]:
+    def stab(self, asked: Asked) -> list[Found]:
         return self.store.stab(asked.basis, self.relation)
 
-    def state(self, asked: Resolved) -> bytes:
+    def state(self, asked: Asked) -> bytes:
         """`{"basis", "relation", one list per family, "coverage"}`."""
         return state_json(self.catalogue, self.relation, asked.basis, self.stab(asked), coverage(self.store, asked.basis))
 
-    def facts(self, asked: Resolved, plural: str, filters: Mapping[str, str], limit: int, offset: int = 0,
+    def facts(self, asked: Asked, plural: str, filters: Mapping[str, str], limit: int, offset: int = 0,
               first: str | None = None, last: str | None = None) -> Page:
         """`{"basis", "items", "total", "coverage"}`: the facts of a family, filtered."""
         family = self.family(plural)
@@ -101,7 +101,7 @@ class Answers:
                "coverage": coverage(self.store, after.basis)}
         return dumps(out)
 
-    def timeline(self, asked: Resolved, first: str | None, last: str | None, limit: int, offset: int = 0, family: str | None = None,
+    def timeline(self, asked: Asked, first: str | None, last: str | None, limit: int, offset: int = 0, family: str | None = None,
                  subject: str | None = None) -> Page:
         """`{"basis", "items", "total"}`: the standing events whose effective day may lie from `first` to `last`, in valid order."""
         a, b = self._between(first, last, asked.basis)
@@ -118,7 +118,7 @@ class Answers:
         return not self.catalogue.family(subject).recorded_alone
 
     # ------------------------------------------------------------ subjects and events
-    def subjects(self, asked: Resolved, family: str | None, text: str, limit: int, offset: int = 0) -> Page:
+    def subjects(self, asked: Asked, family: str | None, text: str, limit: int, offset: int = 0) -> Page:
         """`{"basis", "items": [{subject, family, names}]}`: what had been heard of on the basis."""
         name = family if family is None or family in self.catalogue.families else self.family(family).name
         found = [s for s in self.store.subjects(asked.basis, name, text) if self._told(s.subject)]
@@ -139,7 +139,7 @@ class Answers:
         return [i for i in self.log.stream(subject)
                 if i.batch <= basis.position and (alone or i.event.known_day <= basis.known_at)]
 
-    def subject(self, asked: Resolved, subject: str) -> bytes:
+    def subject(self, asked: Asked, subject: str) -> bytes:
         """`{"basis", "subject", "version", "facts", "past"}`: what holds on the day, and what held before it."""
         self._heard_of(asked.basis, subject)
         visible = self._visible(asked.basis, subject)
@@ -150,13 +150,13 @@ class Answers:
         tail = {"history": f"/v1/subjects/{subject}/history", "coverage": coverage(self.store, asked.basis, family)}
         return dumps(head)[:-1] + b',"facts":' + join(facts) + b',"past":' + join(told) + b"," + dumps(tail)[1:]
 
-    def history(self, asked: Resolved, subject: str) -> bytes:
+    def history(self, asked: Asked, subject: str) -> bytes:
         """`{"basis", "subject", "items"}`: its events as known and recorded on the basis, corrections included, in log order."""
         self._heard_of(asked.basis, subject)
         items = [event_json(item) for item in self._visible(asked.basis, subject)]
         return dumps({"basis": asked.basis.echo(), "subject": subject, "items": items})
 
-    def event(self, asked: Resolved, text: str, as_json: AsJson = event_json) -> bytes:
+    def event(self, asked: Asked, text: str, as_json: AsJson = event_json) -> bytes:
         """One event. Raises NotFound, also where it was not yet known or recorded on the basis."""
         parsed = parse_event_id(text)
         found = self.log.events([parsed]) if parsed else []
@@ -172,11 +172,11 @@ class Answers:
         return self.log.feed(after, limit, subject, topics)
 
     # ------------------------------------------------------------ lists
-    def lists(self, asked: Resolved) -> bytes:
+    def lists(self, asked: Asked) -> bytes:
         """`{"basis", "lists": {name: [{day, entries, scope}]}}`: the snapshots that the record has of each list."""
         return dumps({"basis": asked.basis.echo(), "lists": snapshots(self.store, asked.basis)})
 
-    def entry(self, asked: Resolved, name: str, number: str) -> bytes:
+    def entry(self, asked: Asked, name: str, number: str) -> bytes:
         """Whether an entry was on a list on the day: `{"basis", "list", "entry_number", "answer", "before", "after", "facts"}`."""
         subjects = self.store.subjects_of_entry(asked.basis, name, number)
         held = [item for s in subjects for item in self.store.of_subject(asked.basis, s)]
@@ -185,14 +185,14 @@ class Answers:
         return dumps(head)[:-1] + b',"facts":' + join(held) + b"}"
 
     # ------------------------------------------------------------ series and what-if
-    def series_names(self, asked: Resolved) -> bytes:
+    def series_names(self, asked: Asked) -> bytes:
         """`{"basis", "items": [{name, says, unit}]}`: the counts, and the indicators that had been heard of on the basis."""
         items = [{"name": name, "says": spec.says, "unit": "facts"} for name, spec in COUNTS.items()]
         items += [{"name": s.subject, "says": ", ".join(s.names) or s.subject, "unit": "see figures"}
                   for s in self.store.subjects(asked.basis, "indicator")]
         return dumps({"basis": asked.basis.echo(), "items": items})
 
-    def series(self, asked: Resolved, name: str, first: str, last: str, step: str, point_in_time: bool) -> bytes:
+    def series(self, asked: Asked, name: str, first: str, last: str, step: str, point_in_time: bool) -> bytes:
         """`{"basis", "series", "items": [{day, known_at, value, ...}]}`: each step at its end.
 
         With `point_in_time` each step is as known on its own day, and so never knows what came later.
@@ -211,7 +211,7 @@ class Answers:
         return dumps({"basis": asked.basis.echo(), "series": name, "step": step, "point_in_time": point_in_time, "items": items,
                       "coverage": coverage(self.store, asked.basis, spec.family if spec else "indicator")})
 
-    def what_if(self, asked: Resolved, without: Sequence[str], add: Sequence[Event]) -> bytes:
+    def what_if(self, asked: Asked, without: Sequence[str], add: Sequence[Event]) -> bytes:
         """The state with events left out or added, and its diff from the record. Nothing is stored."""
         basis = asked.basis
         hypothesis = suppose(self.catalogue, self.log, basis, without, add)

@@ -17,9 +17,9 @@ from projections.ports import EventLog, Facts, Found
 def snapshots(facts: Facts, basis: Basis) -> dict[str, list[dict[str, Any]]]:
     """Per list, its snapshots as recorded by the basis's position and published by its known day, in order of day."""
     out: dict[str, list[dict[str, Any]]] = {}
-    for found in facts.recorded_alone(basis._replace(known_at=1), "coverage"):
+    for found in facts.recorded_alone(basis, "coverage", "snapshot"):
         told = json.loads(found.body)["attributes"]
-        if found.kind == "snapshot" and parse_day(told["day"]) <= basis.known_at:
+        if parse_day(told["day"]) <= basis.known_at:
             out.setdefault(told["topic"], []).append({"day": told["day"], "entries": told["entries"], "scope": told.get("scope", "iran"),
                                                       "because": json.loads(found.body)["because"][-1]})
     return {name: sorted(days, key=lambda s: str(s["day"])) for name, days in sorted(out.items())}

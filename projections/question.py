@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from domain.calendar import BadDay, parse_day
 from domain.errors import BadQuestion
 from projections.basis import Basis, parse_instant
 from projections.ports import EventLog
+
+
+class Asked(Protocol):
+    """The basis that an answer stands on, resolved already or when it is looked at."""
+
+    @property
+    def basis(self) -> Basis: ...
+    @property
+    def immutable(self) -> bool: ...
 
 
 class Resolved(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -45,18 +46,25 @@ def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, 
     total = groups = 0
     last = {(item.subject, item.key): item for item in designations if item.kind == "listing" and item.status != SCHEDULED}
     for item in last.values():  # one for each key, though it may be told in several possible words
-        attributes = json.loads(item.body)["attributes"]
-        if attributes["type"] == "group":  # an action that named many: its members may be entries of their own
+        type_, of_list, programs, authorities = _counted(item.body)
+        if type_ == "group":  # an action that named many: its members may be entries of their own
             groups += 1
             continue
         total += 1
-        by_list[attributes["list"]] += 1
-        by_program.update(attributes.get("programs", ()))
-        by_authority.update(attributes.get("authorities", ()))
+        by_list[of_list] += 1
+        by_program.update(programs)
+        by_authority.update(authorities)
     echo = basis.echo()
     query = "&".join(f"{name}={echo[name]}" for name in ("as_of", "known_at", "recorded_at"))
     return {"total": total, "groups": groups, "by_list": _ordered(by_list), "by_program": _ordered(by_program),
             "by_authority": _ordered(by_authority), "href": f"{path}?kind=listing&status=listed&{query}"}
+
+
+@lru_cache(maxsize=20_000)  # the entries of the lists, which every state counts: some 20 MB
+def _counted(body: bytes) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    """(type, list, programs, authorities) of a listing."""
+    attributes = json.loads(body)["attributes"]
+    return attributes["type"], attributes["list"], tuple(attributes.get("programs", ())), tuple(attributes.get("authorities", ()))
 
 
 def _ordered(counter: Counter[str]) -> dict[str, int]:
@@ -68,7 +76,7 @@ def state_json(catalogue: Catalogue, relation: str, basis: Basis, found: Iterabl
     parts = [b'{"basis":' + dumps(basis.echo()), b'"relation":' + dumps(relation)]
     for plural, items in by_family(catalogue, found).items():
         value = dumps(counts(items, basis, f"/v1/relations/{relation}/{plural}")) if plural == "designations" else join(items)
-        parts.append(dumps(plural) + b":" + value)
+        parts.append(b'"%b":%b' % (plural.encode(), value))
     parts.append(b'"coverage":' + dumps(coverage))
     return b",".join(parts) + b"}"
 

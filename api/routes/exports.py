@@ -13,7 +13,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import Field
 
 from api.access import READ
-from api.asking import Core, Day, Instant, basis, documented, told, unchanged, validators
+from api.asking import Core, Day, Instant, documented, resolved, told, unchanged, validators
 from api.exporting import WHAT, Format, Mode, Opened, Step, What
 from api.models import BasisShape, CheckpointShape, ProblemShape, Shape
 from api.wiring import FORMATS, as_of_for
@@ -63,7 +63,7 @@ def _opened(
     mode: Annotated[Mode | None, Query(description="panel: point_in_time where it is left out")] = None,
     min_position: Annotated[int, Query(ge=0, le=2**62, description="409 unless the log has come to this position (for replicas)")] = 0,
 ) -> Opened:
-    asked = basis(request, core, as_of_for(what, as_of), known_at, recorded_at, min_position=min_position)
+    asked = resolved(core, as_of_for(what, as_of), known_at, recorded_at, min_position)
     return Opened(core, what, asked, known_at, after, from_, to, step, mode)
 
 

@@ -21,7 +21,7 @@ from api.asking import Core, Instant, Relation
 from api.wiring import Tarikh
 from domain.calendar import format_day
 from domain.errors import BadQuestion, NotFound
-from projections.question import Resolved
+from projections.question import Asked
 
 router = APIRouter(tags=["memento"], dependencies=[READ])
 LINK_FORMAT = "application/link-format"
@@ -48,7 +48,7 @@ class Times(NamedTuple):
 
 
 # ---------------------------------------------------------------- addresses
-def linked(request: Request, asked: Resolved, response: Response) -> Response:
+def linked(request: Request, asked: Asked, response: Response) -> Response:
     """The ordinary answer of a resource, with where its states are found; of a day as known on that day and pinned: a memento."""
     path = request.url.path
     links = [_link(request, _gate(path), "timegate"), _link(request, _map(path), "timemap", type=LINK_FORMAT)]
@@ -73,7 +73,7 @@ def _map(path: str) -> str:
     return path.replace("/v1/", "/v1/timemap/", 1)
 
 
-def _address(path: str, asked: Resolved, day: int) -> str:
+def _address(path: str, asked: Asked, day: int) -> str:
     on = format_day(day)
     return f"{path}?as_of={on}&known_at={on}&recorded_at={asked.basis.echo()['recorded_at']}"
 
@@ -87,12 +87,12 @@ def _link(request: Request, address: str, rel: str, **more: str) -> str:
     return "; ".join([f"<{_whole(request, address)}>", f'rel="{rel}"', *(f'{name.rstrip("_")}="{value}"' for name, value in more.items())])
 
 
-def _memento(request: Request, path: str, asked: Resolved, day: int, rel: str, **more: str) -> str:
+def _memento(request: Request, path: str, asked: Asked, day: int, rel: str, **more: str) -> str:
     return _link(request, _address(path, asked, day), rel, datetime=http_date(day), **more)
 
 
 # ---------------------------------------------------------------- days
-def _times(core: Tarikh, asked: Resolved, subject: str | None) -> Times:
+def _times(core: Tarikh, asked: Asked, subject: str | None) -> Times:
     """Raises NotFound where nothing was known of it on any day that is over."""
     relation = core.answers.relation if subject is None else None
     newest = core.answers.today() - 1

@@ -11,7 +11,7 @@ from api import models
 from api.access import READ
 from api.asking import Basis, Core, Day, documented, told
 from projections.panel import COLUMNS, HINDSIGHT, panel
-from projections.question import day
+from projections.question import Resolved, day
 from projections.state import dumps
 
 router = APIRouter(tags=["panel"], dependencies=[READ])
@@ -27,10 +27,12 @@ def rows(
 ) -> Response:
     """A row for each period that lies wholly between the days and is over on the basis. In point_in_time `known_at` is `as_of` where it is left
     out, and each row is as known at its own end."""
+    at = asked.basis
     if mode != HINDSIGHT and known_at is None:
-        asked = asked._replace(basis=asked.basis.on(asked.basis.as_of, asked.basis.as_of))
+        at = at.on(at.as_of, at.as_of)
     first, last = day("from", from_), day("to", to)
-    return told(request, asked, lambda: panel(core.answers.store, core.answers.relation, asked.basis, first, last, step, mode))
+    return told(request, Resolved(at, asked.immutable),
+                lambda: panel(core.answers.store, core.answers.relation, at, first, last, step, mode))
 
 
 @router.get("/v1/panel/columns", responses={200: {"model": models.PanelColumnsShape}})

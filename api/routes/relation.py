@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import models
 from api.access import READ
-from api.asking import Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, paged, told, turn
+from api.asking import Basis, Core, Cursor, Day, Instant, Limit, Relation, documented, told, turn
 from api.routes.memento import linked
 
 RESERVED = ("as_of", "known_at", "recorded_at", "from", "to", "limit", "cursor", "checkpoint", "min_position")
@@ -53,8 +53,8 @@ def timeline(
     subject: str | None = None, limit: Limit = 200, cursor: Cursor = None,
 ) -> Response:
     """Events in valid order, corrected, as known on the basis. `to` is `as_of` where it is left out."""
-    asked, offset = turn(core, asked, cursor)
-    return paged(request, asked, lambda: core.answers.timeline(asked, from_, to, limit, offset, family, subject))
+    page, offset = turn(core, asked, cursor)
+    return told(request, page, lambda: core.answers.timeline(page, from_, to, limit, offset, family, subject))
 
 @router.post("/v1/relations/{relation}/what-if", responses=documented(models.WhatIfShape, "what-if", {422: {"model": models.ProblemShape}}))
 def what_if(core: Core, relation: Relation, body: Annotated[WhatIf, Body()]) -> Response:
@@ -72,5 +72,5 @@ def facts(
 ) -> Response:
     """The facts of one family, filtered by `subject`, `key`, `kind`, `status`, `certainty`, `q` or any attribute (`attributes.to`: `to`)."""
     filters = {name.removeprefix("attributes."): value for name, value in request.query_params.items() if name not in RESERVED}
-    asked, offset = turn(core, asked, cursor)
-    return paged(request, asked, lambda: core.answers.facts(asked, family, filters, limit, offset, from_, to))
+    page, offset = turn(core, asked, cursor)
+    return told(request, page, lambda: core.answers.facts(page, family, filters, limit, offset, from_, to))

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from api import models
 from api.access import READ
-from api.asking import Basis, Core, Cursor, Limit, documented, paged, told, turn
+from api.asking import Basis, Core, Cursor, Limit, documented, told, turn
 from api.routes.memento import linked
 
 router = APIRouter(dependencies=[READ])
@@ -21,8 +21,8 @@ def subjects(
     q: Annotated[str, Query(description="words in the subject or its names")] = "", limit: Limit = 200, cursor: Cursor = None,
 ) -> Response:
     """Subjects that had been heard of on the basis."""
-    asked, offset = turn(core, asked, cursor)
-    return paged(request, asked, lambda: core.answers.subjects(asked, family, q, limit, offset))
+    page, offset = turn(core, asked, cursor)
+    return told(request, page, lambda: core.answers.subjects(page, family, q, limit, offset))
 
 @router.get("/v1/subjects/{subject}", tags=["subjects"], responses=documented(models.SubjectShape, "subject"))
 def subject(request: Request, core: Core, subject: str, asked: Basis) -> Response:

@@ -42,7 +42,7 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    positions: list[models.Number] = Field(default_factory=list, max_length=10_000, description="none: all")
+    positions: list[Annotated[models.Number, Field(ge=0, le=2**62)]] = Field(default_factory=list, max_length=10_000, description="none: all")
 
 
 class WebhookShape(models.Shape):

@@ -6,23 +6,23 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.facts import claim_generation, current_generation, rows_to_store, stored_rows
 from adapters.rebuild import rebuild, spans_of, verify
-from adapters.schema import fact, metadata
-from adapters.stab import nodes, statement
-from domain.calendar import FOREVER, format_day, parse_day
+from adapters.schema import fact, log, metadata
+from adapters.stab import nodes
+from domain.calendar import FOREVER, LAST_DAY, format_day, parse_day
 from domain.catalogue import CATALOGUE
 from domain.event import Logged
 from domain.family import RELATION
 from domain.timeline import SCHEDULED, bounds, fold, records, timelines
 from projections.answers import decode_cursor
-from projections.basis import format_instant
+from projections.basis import Basis, format_instant
 from projections.boxes import OPEN
 from projections.events import event_json
 from projections.series import COUNTS, Count, step_days
@@ -305,13 +305,13 @@ def test_a_box_is_found_at_every_point_in_it_and_at_none_outside(
             {"generation": 0, "subject": f"s:{i}", "family": "f", "relation": RELATION, "key": "k", "kind": "k", "status": "s", "body": b"",
              "opened": 1, "closed": OPEN if i % 2 or newest else 5, **dict(zip(BOX, (*box, *nodes(*box)), strict=True))}
             for i, box in enumerate(drawn)])
+        connection.execute(log.insert(), {column.name: 5 for column in log.c} | {  # by which some of them were closed
+            "originator_id": UUID(int=5), "topic": "t", "state": b"", "hash": b""})
     corners = [(x, y) for a, b, c, d in drawn[:6] for x in (a - 1, a, b - 1, b) for y in (c - 1, c, d - 1, d)]
-    with store.database.transaction() as connection:
-        for as_of, known_at in {(min(x, 2**22), min(y, 2**22)) for x, y in [*corners, *more] if x > 0 and y > 0}:
-            rows = connection.execute(sa.text(statement(store.database.sqlite, newest)), {
-                "generation": 0, "relation": RELATION, "as_of": as_of, "known_at": known_at, "position": 3}).all()
-            inside = [f"s:{i}" for i, (a, b, c, d) in enumerate(drawn) if a <= as_of < b and c <= known_at < d]
-            assert sorted(row[0] for row in rows) == sorted(inside)
+    for as_of, known_at in {(min(x, LAST_DAY), min(y, LAST_DAY)) for x, y in [*corners, *more] if x > 0 and y > 0}:
+        found = store.facts.stab(Basis(as_of, known_at, 3, 0), RELATION)
+        inside = [f"s:{i}" for i, (a, b, c, d) in enumerate(drawn) if a <= as_of < b and c <= known_at < d]
+        assert sorted(item.subject for item in found) == sorted(inside)
     store.log.close()
 
 

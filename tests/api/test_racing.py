@@ -28,7 +28,8 @@ def pair(fresh: Callable[[], str]) -> Iterator[list[TestClient]]:
     with ExitStack() as stack:
         cores = [Tarikh(Settings(database_url=url, api_key=KEY, queue=50)) for _ in range(2)]
         clients = [stack.enter_context(TestClient(create_app(core), headers={"Authorization": f"Bearer {KEY}"})) for core in cores]
-        for http in clients:  # FastAPI builds its routes at the first request, under warnings.catch_warnings, which no two threads may share
+        for http in clients:  # FastAPI builds a route when it is first tried, under warnings.catch_warnings, which no two threads may share
+            assert http.get("/nowhere").status_code == 404  # which tries them all
             assert position(http) == 0
         yield clients
         stack.close()

@@ -48,5 +48,5 @@ class Folded(FactStore):
     def boxes_of(self, position: int, relation: str, family: str, subject: str | None = None) -> list[Boxed]:
         return [box for box in boxes_of(self.log, position, family) if subject in (None, box.found.subject)]
 
-    def recorded_alone(self, basis: Basis, family: str) -> list[Found]:
+    def recorded_alone(self, basis: Basis, family: str, kind: str) -> list[Found]:
         return []
