@@ -102,6 +102,10 @@ class Question:
     def immutable(self) -> bool:
         return self._resolved.immutable
 
+    @property
+    def end(self) -> int:
+        return self._resolved.end
+
 
 async def basis(
     request: Request, core: Core, as_of: Day = None, known_at: Day = None, recorded_at: Instant = None,
@@ -152,7 +156,7 @@ def told(request: Request, asked: Asked, make: Callable[[], bytes | Page], media
     body = page.body
     if getattr(request.state, "checkpoint", False):
         body = b'{"checkpoint":%s,%s' % (dumps(core_of(request).checkpoint(asked.basis.position)), body.removeprefix(b"{"))
-    request.state.keep = True  # for api.kept
+    request.state.keep = asked.end  # for api.kept
     return Response(body, headers=headers, media_type=media_type)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +29,9 @@ TARIKH_READS (open, the default, or closed: then reads need a key too),
 TARIKH_REQUIRE_VERSION=1 (writes over HTTP must name the version they saw), TARIKH_BODY_LIMIT (bytes, default 5242880),
 TARIKH_BATCH_LIMIT (events to a request, default 1000),
 TARIKH_RATE_LIMIT (requests a second for each key or address, default 0: any number), TARIKH_RATE_BURST (at once, default twice that),
-TARIKH_CONCURRENCY (reads at work at once, default 4; of writes a quarter), TARIKH_QUEUE (reads that may wait, default 4; of writes
-twice as many), TARIKH_QUEUE_SECONDS (how long at most, default 5),
+TARIKH_CONCURRENCY (reads at work at once, default 2; of writes a quarter), TARIKH_QUEUE (reads that may wait, default 32; of writes
+a quarter), TARIKH_QUEUE_CROWDED (the same while more come than can be served, default 3), TARIKH_QUEUE_SECONDS (how long at most, default 5),
+TARIKH_KEPT_BYTES (of answers that may be asked for again, default 67108864; 0: none are kept),
 TARIKH_SIGNING_KEY (file of the Ed25519 key that signs checkpoints; `init` makes it; default beside an SQLite file),
 TARIKH_APP_ROLE and TARIKH_APP_PASSWORD (PostgreSQL: the service's role, which `init` sets up; default tarikh_app),
 TARIKH_WEBHOOK_PRIVATE=1 (webhooks may go to http and private addresses), TARIKH_WEBHOOK_RETRIES (seconds between attempts, with commas),
@@ -94,6 +96,9 @@ def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127
         configure(core.settings.log_level, log_format)
         service = create_app(core)
         out.print(f"serving on http://{host}:{port} (interactive documentation at /docs)", highlight=False, soft_wrap=True)
+        gc.collect()
+        gc.freeze()  # what is there from now on stays: to look through it again and again would hold everybody up for a moment each time
+        sys.setswitchinterval(0.0005)  # seconds: while threads work, the loop that refuses and streams waits for its turn a tenth as long
         uvicorn.run(service, host=host, port=port, log_config=None, access_log=False,
                     timeout_graceful_shutdown=5)  # streams have no end of their own
 

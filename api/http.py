@@ -80,12 +80,12 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     install(app)
     limits = core.settings
     app.state.streams = Streams(Tail(lambda: core.reader.last()[0]), limits.streams, limits.heartbeat)
-    app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_seconds),
-                            Gate(ceil(limits.concurrency / 4), 2 * limits.queue, limits.queue_seconds))
-    app.add_middleware(Queue, gates=app.state.gates)
-    app.add_middleware(BodyLimit, limit=limits.body_limit)
+    app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_crowded, limits.queue_seconds),
+                            Gate(ceil(limits.concurrency / 4), ceil(limits.queue / 4), ceil(limits.queue_crowded / 4), limits.queue_seconds))
     app.add_middleware(Kept, size=limits.kept_bytes, position=lambda: core.reader.last()[0], today=lambda: core.answers.today(),
                        quick=core.database.sqlite)
+    app.add_middleware(Queue, gates=app.state.gates)
+    app.add_middleware(BodyLimit, limit=limits.body_limit)
     if limits.rate_limit:
         app.add_middleware(RateLimit, buckets=Buckets(limits.rate_limit, limits.rate_burst or 2 * limits.rate_limit))
     app.add_middleware(Head)

@@ -1,7 +1,7 @@
 """Answers that were given before: the same question gets the same answer while the log is where it was, and some questions get it for ever.
 
-A study asks the same days again and again. What is kept is the whole response, so that who asks again costs neither a place in line nor a
-thread. Only what `api.asking.told` answered is kept: it stands on a basis, and on nothing else but the day and the address that was asked.
+A study asks the same days again and again. What is kept is the whole response, so that who asks again costs no thread. Only what
+`api.asking.told` answered is kept: it stands on a basis, and on nothing else but the day and the address that was asked.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Answer(NamedTuple):
 class Kept:
     """The answers used last, up to `size` bytes together, and none that is larger than a tenth of them.
 
-    `position` is asked for each time, before the question: what was recorded meanwhile makes the answer one that is not given again.
-    `quick`: the position is had without waiting for a network, so that no thread is needed.
+    `position` is that of the log's end, and is asked for before an answer is given again. `quick`: it is had without waiting for a
+    network, so that no thread is needed.
     """
 
     def __init__(self, app: ASGIApp, size: int, position: Callable[[], int], today: Callable[[], int], quick: bool) -> None:
@@ -45,19 +45,14 @@ class Kept:
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or not self.size or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or scope["method"] != "GET" or not self.size:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
         if any(name in headers for name in _NOT_KEPT):
             return await self.app(scope, receive, send)
         key = scope["scheme"], headers.get(b"host"), scope["path"], scope["query_string"], headers.get(b"accept")
         held, day = self._held.get(key), self.today()
-        if held is None or held.day != day or not held.immutable:
-            try:
-                position = self.position() if self.quick else await to_thread.run_sync(self.position)
-            except UNUSABLE:
-                return await self.app(scope, receive, send)  # which tells of it
-        if held is not None and held.day == day and (held.immutable or held.position == position):
+        if held is not None and held.day == day and (held.immutable or held.position == await self._position()):
             self._held.move_to_end(key)
             scope["route"] = held.route
             return await _give(held, headers.get(b"if-none-match", b""), send)
@@ -67,26 +62,33 @@ class Kept:
             nonlocal start
             if message["type"] == "http.response.start":
                 start = message
-            elif start["status"] == 200 and not message.get("more_body") and scope.get("state", {}).get("keep"):
-                self._keep(key, _answer(start["headers"], message.get("body", b""), scope, position, day))
+            elif start["status"] == 200 and not message.get("more_body") and "keep" in scope.get("state", {}):
+                self._keep(key, _answer(start["headers"], message.get("body", b""), scope, day))
             await send(message)
 
         await self.app(scope, receive, watched)
+
+    async def _position(self) -> int | None:
+        try:
+            return self.position() if self.quick else await to_thread.run_sync(self.position)
+        except UNUSABLE:
+            return None  # whoever works the answer out will tell of it
 
     def _keep(self, key: Key, answer: Answer) -> None:
         if len(answer.body) > self.size // 10:
             return
         if before := self._held.pop(key, None):
             self._bytes -= len(before.body)
-        self._held[key] = answer
+        self._held[key] = answer  # at the end
         self._bytes += len(answer.body)
         while self._bytes > self.size:
             self._bytes -= len(self._held.popitem(last=False)[1].body)
 
 
-def _answer(headers: list[tuple[bytes, bytes]], body: bytes, scope: Scope, position: int, day: int) -> Answer:
+def _answer(headers: list[tuple[bytes, bytes]], body: bytes, scope: Scope, day: int) -> Answer:
     told = dict(headers)
-    return Answer(list(headers), body, told[b"etag"], scope.get("route"), position, day, b"immutable" in told.get(b"cache-control", b""))
+    immutable = b"immutable" in told.get(b"cache-control", b"")
+    return Answer(list(headers), body, told[b"etag"], scope.get("route"), scope["state"]["keep"], day, immutable)
 
 
 async def _give(answer: Answer, known: bytes, send: Send) -> None:

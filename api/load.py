@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from itertools import count
 from math import ceil
 from time import monotonic
+from typing import NamedTuple
 
-from anyio import Semaphore, move_on_after
+from anyio import Event, move_on_after
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +21,8 @@ from api.problems import problem
 from api.telemetry import log
 
 WATCHED = frozenset({"/health", "/ready", "/metrics"})  # answered also while all else is refused
-EVENT_STREAM = b"text/event-stream; charset=utf-8"
+CALM = 1.0  # seconds
+PATIENCE = 0.25  # seconds that one gate waits for the other
 
 
 class Buckets:
@@ -88,35 +92,94 @@ def address(scope: Scope) -> str:
     return str(IPv6Network((ip, 64), strict=False)) if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None else str(ip)
 
 
-class Gate:
-    """So many at work at once and so many in line, first come first served, none in line for longer than `seconds`."""
+class Ticket(NamedTuple):
+    """A place in line."""
 
-    def __init__(self, places: int, line: int, seconds: float) -> None:
-        self.line, self.seconds, self.waiting = line, seconds, 0
-        self._free = Semaphore(places)
+    number: int
+    turn: Event
+
+
+_numbers = count()
+
+
+class Gate:
+    """So many at work at once and so many in line, first come first served, none in line for longer than `seconds`.
+
+    The line may be long while all who come are let in: a burst, or a client with many connections, is served in a moment. Once somebody had
+    to be refused more come than can be served. Then, for `CALM` seconds, the line is `short`, for a long one would only make everybody wait;
+    and one works at a time, of this gate and the `other` together, for threads at work share an interpreter with each other and with the
+    loop that refuses: the more of them, the longer each takes.
+    """
+
+    other: Gate | None = None
+
+    def __init__(self, places: int, line: int, short: int, seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self.places, self.line, self.short, self.seconds, self.clock = places, line, min(short, line), seconds, clock
+        self.at_work = 0
+        self._line: deque[Ticket] = deque()
+        self._refused = float("-inf")
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
 
     def crowded(self) -> bool:
-        """Whether who comes now finds neither a place nor room in line."""
-        return not self._free.value and self.waiting >= self.line
+        """Whether who comes now finds neither a place nor room in line, and so is refused."""
+        if self._free() or self.waiting < self.short:
+            return False
+        if self.waiting < self.line and self._calm():
+            return False
+        self._refused = self.clock()
+        return True
 
     async def enter(self) -> bool:
         """Takes a place, which `leave` gives back. False: there is none, and the line is full or was too slow."""
-        if self._free.value:
-            self._free.acquire_nowait()
+        if self._free() and not self._line:
+            self.at_work += 1
             return True
         if self.crowded():
             return False
-        self.waiting += 1
+        ticket = Ticket(next(_numbers), Event())
+        self._line.append(ticket)
         try:
-            with move_on_after(self.seconds):
-                await self._free.acquire()
-                return True
+            with move_on_after(min(PATIENCE, self.seconds)):
+                await ticket.turn.wait()
+            if not ticket.turn.is_set() and not self.at_work:  # the other gate has been slow: a write that waits for the log keeps no reader
+                self._let_in(ticket)
+            with move_on_after(max(self.seconds - PATIENCE, 0)):
+                await ticket.turn.wait()
+        except BaseException:  # whoever waited has gone
+            if ticket.turn.is_set():
+                self.leave()
+            else:
+                self._line.remove(ticket)
+            raise
+        if not ticket.turn.is_set():
+            self._line.remove(ticket)
             return False
-        finally:
-            self.waiting -= 1
+        return True
 
     def leave(self) -> None:
-        self._free.release()
+        self.at_work -= 1
+        gates = [self] if self.other is None else [self, self.other]
+        while ready := [gate for gate in gates if gate._line and gate._free()]:
+            gate = min(ready, key=lambda gate: gate._line[0].number)  # who came first, through whichever gate
+            gate._let_in(gate._line[0])
+
+    def _let_in(self, ticket: Ticket) -> None:
+        self._line.remove(ticket)
+        self.at_work += 1
+        ticket.turn.set()
+
+    def _free(self) -> bool:
+        if self._calm():
+            return self.at_work < self.places
+        others = self.other.at_work if self.other is not None and self.short else 0  # where nobody may wait, nobody waits for the other
+        return self.at_work + others < 1
+
+    def _calm(self) -> bool:
+        refused = max(self._refused, self.other._refused if self.other is not None else self._refused)
+        return self.clock() - refused > CALM
 
 
 class Gates:
@@ -124,6 +187,7 @@ class Gates:
 
     def __init__(self, reads: Gate, writes: Gate) -> None:
         self.reads, self.writes = reads, writes
+        reads.other, writes.other = writes, reads
 
     def of(self, scope: Scope) -> Gate | None:
         """The gate of a request, None where it needs none. A supposition is asked by POST, and changes nothing."""

@@ -103,8 +103,9 @@ class Settings:
     reads_closed: bool = field(default_factory=lambda: _one_of("TARIKH_READS", "open", "open", "closed") == "closed")
     rate_limit: int = field(default_factory=lambda: _whole_number("TARIKH_RATE_LIMIT", 0))  # requests a second; 0: none
     rate_burst: int = field(default_factory=lambda: _whole_number("TARIKH_RATE_BURST", 0))  # 0: what comes in two seconds
-    concurrency: int = field(default_factory=lambda: _whole_number("TARIKH_CONCURRENCY", 4))
-    queue: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE", 4))
+    concurrency: int = field(default_factory=lambda: _whole_number("TARIKH_CONCURRENCY", 2))
+    queue: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE", 32))
+    queue_crowded: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE_CROWDED", 3))  # once some had to be refused
     queue_seconds: float = field(default_factory=lambda: _seconds("TARIKH_QUEUE_SECONDS", 5))
     kept_bytes: int = field(default_factory=lambda: _whole_number("TARIKH_KEPT_BYTES", 64 * 2**20))  # of answers that may be asked for again
     log_level: str = field(default_factory=lambda: _one_of("TARIKH_LOG_LEVEL", "info", "debug", "info", "warning", "error"))

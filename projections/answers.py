@@ -91,7 +91,7 @@ class Answers:
             if text is not None:
                 day(name, text)
         known, end = from_known_at or to_known_at, self.log.last()  # one end of the log for both sides
-        before = resolve(self.log, self.today(), first, known, from_recorded_at or to_recorded_at, end)
+        before = resolve(self.log, self.today(), first, known, to_recorded_at if from_recorded_at is None else from_recorded_at, end)
         after = resolve(self.log, self.today(), last, to_known_at or from_known_at, to_recorded_at, end)
         bases = [before.basis, before.basis._replace(position=after.basis.position, recorded_at=after.basis.recorded_at)]
         bases += [bases[1]._replace(known_at=after.basis.known_at), after.basis]

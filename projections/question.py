@@ -17,6 +17,8 @@ class Asked(Protocol):
     def basis(self) -> Basis: ...
     @property
     def immutable(self) -> bool: ...
+    @property
+    def end(self) -> int: ...
 
 
 class Resolved(NamedTuple):
@@ -24,6 +26,7 @@ class Resolved(NamedTuple):
 
     basis: Basis
     immutable: bool  # all three times were explicit, and the log is past them
+    end: int  # the log's last position when it was resolved
 
 
 def day(name: str, text: str) -> int:
@@ -39,8 +42,8 @@ def resolve(
     end: tuple[int, int] | None = None,
 ) -> Resolved:
     """The basis of a question. Left out: as_of is today, known_at all that the log knows, recorded_at its last batch (or `end`)."""
-    position, last_instant = end or log.last()
-    instant = last_instant
+    last, last_instant = end or log.last()
+    position, instant = last, last_instant
     if recorded_at is not None:
         try:
             asked = parse_instant(recorded_at)
@@ -55,4 +58,4 @@ def resolve(
     else:
         basis = basis._replace(known_at=log.latest_known(position) or basis.as_of)
     explicit = None not in (as_of, known_at, recorded_at)
-    return Resolved(basis, explicit and asked <= last_instant)
+    return Resolved(basis, explicit and asked <= last_instant, last)

@@ -259,7 +259,7 @@ def _from_tar(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
 
 def _zip(archive: zipfile.ZipFile) -> list[Member]:
     return [Member(path, info.file_size, partial(_from_zip, archive, info)) for info in archive.infolist()[: COUNT + 1]
-            if not info.is_dir() and (path := _inside(info.filename))]
+            if info.filename and not info.is_dir() and (path := _inside(info.filename))]
 
 
 def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -28,6 +28,7 @@ from typing import NamedTuple
 from adapters.lists.model import Damaged, Entry, Snapshot
 from adapters.lists.ofac_csv import _identifier as identifier_in
 from adapters.lists.xml import Element, add, collapse, day_of, digest, elements, every, is_day, line, local, root, text, texts
+from domain.calendar import BadDay, format_day, parse_day
 from domain.source import Source
 
 SDN, NON_SDN = "OFAC-SDN", "OFAC-NONSDN"
@@ -148,10 +149,19 @@ def _enhanced(data: bytes, hint: str) -> Found:
             add(found.entries, entry, line(element))
             lists = listings.setdefault(entry.number, defaultdict(list))
             for e in every(element, "sanctionsLists/sanctionsList"):
-                lists[text(e)] += [day] if (day := e.get("datePublished", "")[:10]) else []
+                lists[text(e)] += [day] if (day := _day(e)) else []
     found.of = _of(listings, hint, named)
     _keep(found, listings)
     return found
+
+
+def _day(element: Element) -> str:
+    """The day from which an entry is on a list; nothing where it is not told."""
+    told = element.get("datePublished", "")[:10]
+    try:
+        return told and format_day(parse_day(told))
+    except BadDay as error:
+        raise Damaged(f"line {line(element)}: datePublished: {error}") from None
 
 
 def _enhanced_entry(element: Element) -> Entry:

@@ -31,7 +31,7 @@ def rows(
     if mode != HINDSIGHT and known_at is None:
         at = at.on(at.as_of, at.as_of)
     first, last = day("from", from_), day("to", to)
-    return told(request, Resolved(at, asked.immutable),
+    return told(request, Resolved(at, asked.immutable, asked.end),
                 lambda: panel(core.answers.store, core.answers.relation, at, first, last, step, mode))
 
 

@@ -25,7 +25,8 @@ class NewWebhook(BaseModel):
 
     url: str = Field(max_length=2000, examples=["https://example.org/hooks/tarikh"])
     types: list[str] = Field(default_factory=list, max_length=200, examples=[["agreement.participant_withdrew"]], description="none: all")
-    subjects: list[str] = Field(default_factory=list, max_length=1000, examples=[["agreement:jcpoa"]], description="none: all")
+    subjects: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=1000, examples=[["agreement:jcpoa"]],
+                                                                    description="none: all")
     after: models.Number | None = Field(None, ge=0, le=2**62, description="log position after which to begin (default: now)")
 
 

@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 
 from api.http import create_app
-from api.load import Buckets, Gate, address
+from api.load import Buckets, Gate, Gates, address
 from api.wiring import Settings, Tarikh
 from tests.api.ask import HERE, answer, concluded, position, problem, withdrew
 from tests.conftest import KEY
@@ -144,7 +144,7 @@ def test_making_up_keys_does_not_get_around_the_limit(serve: Callable[..., TestC
 # ---------------------------------------------------------------- gates
 def test_who_waits_is_let_in_in_the_order_of_coming() -> None:
     async def run() -> list[int]:
-        gate, order = Gate(1, 10, FAR), list[int]()
+        gate, order = Gate(1, 10, 10, FAR), list[int]()
         assert await gate.enter()
 
         async def come(i: int) -> None:
@@ -167,7 +167,7 @@ def test_who_waits_is_let_in_in_the_order_of_coming() -> None:
 
 def test_nobody_waits_longer_than_is_said() -> None:
     async def run() -> None:
-        gate = Gate(1, 10, 0.01)
+        gate = Gate(1, 10, 10, 0.01)
         assert await gate.enter()
         assert not await gate.enter()
         assert gate.waiting == 0
@@ -179,7 +179,7 @@ def test_nobody_waits_longer_than_is_said() -> None:
 
 def test_who_goes_away_while_waiting_takes_no_place() -> None:
     async def run() -> None:
-        gate = Gate(1, 10, FAR)
+        gate = Gate(1, 10, 10, FAR)
         assert await gate.enter()
         async with anyio.create_task_group() as group:
             group.start_soon(gate.enter)
@@ -387,3 +387,70 @@ def test_a_body_is_read_to_its_end_and_no_further_than_its_limit(serve: Callable
     assert "no JSON" in problem(http.post(EVENTS, content=iter([b" " * 100] * 10), headers=JSON), 400)
     whole = json.dumps(concluded()).encode()
     assert http.post(EVENTS, content=iter([whole[:50], whole[50:]]), headers=JSON).status_code == 201
+
+
+# ---------------------------------------------------------------- more than can be served
+def test_a_line_is_long_until_somebody_had_to_be_refused_and_again_once_it_is_calm() -> None:
+    async def run() -> None:
+        clock = Clock()
+        gate = Gate(2, 4, 1, FAR, clock)
+        assert [await gate.enter() for _ in range(2)] == [True, True]
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(gate.enter)
+                await anyio.wait_all_tasks_blocked()
+            assert not await gate.enter()
+            gate.leave()
+            await anyio.wait_all_tasks_blocked()
+            assert (gate.at_work, gate.waiting) == (1, 4)  # one at a time
+            for left in (3, 2, 1):
+                gate.leave()
+                await anyio.wait_all_tasks_blocked()
+                assert (gate.at_work, gate.waiting) == (1, left)
+            assert not await gate.enter()  # one may wait
+            clock.now += 1.01
+            group.start_soon(gate.enter)
+            await anyio.wait_all_tasks_blocked()
+            assert (gate.at_work, gate.waiting) == (1, 2)
+            gate.leave()
+            await anyio.wait_all_tasks_blocked()
+            assert (gate.at_work, gate.waiting) == (2, 0)
+
+    anyio.run(run)
+
+
+def test_a_crowd_is_served_in_the_order_of_coming_through_whichever_gate() -> None:
+    async def run() -> list[str]:
+        order: list[str] = []
+        gates = Gates(Gate(2, 3, 3, FAR), Gate(1, 3, 3, FAR))
+        reads, writes = gates.reads, gates.writes
+
+        async def come(gate: Gate, name: str) -> None:
+            assert await gate.enter()
+            order.append(name)
+            gate.leave()
+
+        assert [await reads.enter() for _ in range(2)] == [True, True]
+        async with anyio.create_task_group() as group:
+            for gate, name in ((reads, "a"), (reads, "b"), (reads, "c")):
+                group.start_soon(come, gate, name)
+                await anyio.wait_all_tasks_blocked()
+            assert not await reads.enter()  # now it is a crowd
+            reads.leave()
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(come, writes, "w")
+            await anyio.wait_all_tasks_blocked()
+            reads.leave()
+        return order
+
+    assert anyio.run(run) == ["a", "b", "c", "w"]
+
+
+def test_a_reader_does_not_wait_long_for_a_writer() -> None:
+    async def run() -> None:
+        gates = Gates(Gate(1, 3, 3, FAR), Gate(1, 0, 0, FAR))
+        assert await gates.writes.enter()
+        assert not await gates.writes.enter()  # a crowd, and the write goes on
+        assert await gates.reads.enter()
+
+    anyio.run(run)

@@ -26,7 +26,7 @@ def pair(fresh: Callable[[], str]) -> Iterator[list[TestClient]]:
     """Two services on one database."""
     url = fresh()
     with ExitStack() as stack:
-        cores = [Tarikh(Settings(database_url=url, api_key=KEY, queue=50)) for _ in range(2)]
+        cores = [Tarikh(Settings(database_url=url, api_key=KEY, queue=200)) for _ in range(2)]
         clients = [stack.enter_context(TestClient(create_app(core), headers={"Authorization": f"Bearer {KEY}"})) for core in cores]
         for http in clients:  # FastAPI builds a route when it is first tried, under warnings.catch_warnings, which no two threads may share
             assert http.get("/nowhere").status_code == 404  # which tries them all
