@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -196,6 +197,9 @@ _ALONE = ("SELECT subject, family, key, kind, status, body FROM fact "
           "AND known_from <= 1 AND known_to > 1 AND opened <= :position AND closed > :position")
 
 
+_FOUND: Callable[[Any], Found] = partial(tuple.__new__, Found)  # a third of the time of Found._make
+
+
 class FactStore:
     """Answers to questions on an explicit basis. Implements projections.ports.Facts."""
 
@@ -210,7 +214,7 @@ class FactStore:
         rows = self.database.select(self._stab, {
             "relation": relation, "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position})
         rows.sort()  # while they are plain tuples: of those, Python compares thousands in half the time
-        return list(map(Found._make, rows))
+        return list(map(_FOUND, rows))
 
     def of_subject(self, basis: Basis, subject: str) -> list[Found]:
         """The facts of one subject on a basis."""

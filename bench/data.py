@@ -77,8 +77,8 @@ def _row(number: int, valid_from: int, valid_to: int, known_from: int, known_to:
 def fill(core: Tarikh, count: int) -> int:
     """Puts a log and generated rows into an empty database. Returns how many rows."""
     core.init()
-    for first in range(1, POSITIONS + 1, 100):
-        core.log.append([(_event(number), 1) for number in range(first, first + 100)], lambda *_: None)
+    core.writer.record([_event(1)])  # with its facts: a log without any is not served
+    core.log.append([(_event(number), 1) for number in range(2, POSITIONS + 1)], lambda *_: None)
     done, some = 0, []
     for span in spans(count):
         some.append(span)
