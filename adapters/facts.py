@@ -47,28 +47,33 @@ class StoredFact(NamedTuple):
 
 
 # ---------------------------------------------------------------- writing
-def _values(row: AnyRow, generation: int, opened: int, closed: int) -> dict[str, Any]:
-    values = {**row._asdict(), "generation": generation, "opened": opened, "closed": closed}
-    if isinstance(row, FactRow):
-        values["vnode"], values["knode"] = nodes(row.valid_from, row.valid_to, row.known_from, row.known_to)
-    elif isinstance(row, NameRow):
-        values["folded"] = fold_text(f"{row.subject} {row.name}")
-    return values
+def _extra(row: AnyRow) -> tuple[Any, ...]:
+    """What is stored of a row beyond its fields: where it is found."""
+    match row:
+        case FactRow():
+            return nodes(row.valid_from, row.valid_to, row.known_from, row.known_to)
+        case NameRow():
+            return (fold_text(f"{row.subject} {row.name}"),)
+        case _:
+            return ()
+
+
+_BEYOND: dict[type[Any], tuple[str, ...]] = {FactRow: ("vnode", "knode"), MarkRow: (), NameRow: ("folded",)}
+_STORED = {cls: (*cls._fields, *beyond, "generation", "opened", "closed") for cls, beyond in _BEYOND.items()}  # the columns of `_stored`
+
+
+def _stored(row: AnyRow, generation: int, opened: int, closed: int) -> tuple[Any, ...]:
+    return (*row, *_extra(row), generation, opened, closed)
 
 
 def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span]) -> int:
     """Writes rows with their life on the recorded axis. Returns how many."""
-    by_table: dict[type[Any], list[dict[str, Any]]] = {}
+    by_table: dict[type[Any], list[tuple[Any, ...]]] = {}
     for span in spans:
-        by_table.setdefault(type(span.row), []).append(_values(span.row, generation, span.opened, span.closed))
-    for cls, values in by_table.items():
-        _insert(connection, _TABLES[cls], values)
+        by_table.setdefault(type(span.row), []).append(_stored(span.row, generation, span.opened, span.closed))
+    for cls, rows in by_table.items():
+        insert_rows(connection, _TABLES[cls], _STORED[cls], rows)
     return sum(map(len, by_table.values()))
-
-
-def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = [column.name for column in _columns(table)]
-    insert_rows(connection, table, columns, ([row.get(column) for column in columns] for row in rows))
 
 
 def current_generation(connection: sa.Connection) -> int:
@@ -81,16 +86,16 @@ def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], bat
     generation = current_generation(connection)
     for cls, table in _TABLES.items():
         closed: list[dict[str, int]] = []
-        opened: list[dict[str, Any]] = []
+        opened: list[tuple[Any, ...]] = []
         for subject, rows in subjects.items():
             wanted: frozenset[Any] = {FactRow: rows.facts, MarkRow: rows.marks, NameRow: rows.names}[cls]
             held = {} if subject in new else {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
             closed += [{"gone": id_} for row, id_ in held.items() if row not in wanted]
-            opened += [_values(row, generation, batch, OPEN) for row in wanted if row not in held]
+            opened += [_stored(row, generation, batch, OPEN) for row in wanted if row not in held]
         if closed:
             connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch), closed)
         if opened:
-            _insert(connection, table, opened)
+            insert_rows(connection, table, _STORED[cls], opened)
 
 
 def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, generation: int, subject: str) -> Iterator[tuple[int, AnyRow]]:
@@ -114,8 +119,9 @@ def rows_to_store(spans: Iterable[Span], generation: int) -> Counter[tuple[Any, 
     """What `stored_rows` gives where these spans, and nothing else, are stored."""
     out: Counter[tuple[Any, ...]] = Counter()
     for span in spans:
-        table, values = _TABLES[type(span.row)], _values(span.row, generation, span.opened, span.closed)
-        out[table.name, *(values[column.name] for column in _columns(table))] += 1
+        cls = type(span.row)
+        values = dict(zip(_STORED[cls], _stored(span.row, generation, span.opened, span.closed), strict=True))
+        out[_TABLES[cls].name, *(values[column.name] for column in _columns(_TABLES[cls]))] += 1
     return out
 
 

@@ -59,7 +59,7 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
         for streams in _chunks(read_streams(reading, upto, catalogue=catalogue)):
             with database.transaction(write=True) as connection:
                 _mine(connection, new)
-                rows += sum(insert_spans(connection, new, spans_of(stream, catalogue)) for stream in streams)
+                rows += insert_spans(connection, new, (span for stream in streams for span in spans_of(stream, catalogue)))
             progress(sum(map(len, streams)))
     with database.transaction(write=True) as connection:
         lock(connection)
@@ -67,7 +67,7 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
         last = connection.scalar(sa.select(sa.func.max(log.c.position))) or 0
         late = list(read_streams(connection, last, after=upto, catalogue=catalogue)) if last > upto else []
         delete_rows(connection, new, [stream[0].event.subject for stream in late])
-        rows += sum(insert_spans(connection, new, spans_of(stream, catalogue)) for stream in late)
+        rows += insert_spans(connection, new, (span for stream in late for span in spans_of(stream, catalogue)))
         flip(connection, new)
     with database.transaction(write=True) as connection:
         delete_rows(connection, old)
