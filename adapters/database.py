@@ -35,6 +35,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.cache = 65536  # KB of an SQLite file that a connection keeps
         self.appended = Condition()  # notified after each append of this process
         try:
             self.engine = sa.create_engine(url, hide_parameters=True)  # errors are logged, and what is recorded is not
@@ -50,11 +51,23 @@ class Database:
     def _open_file(self) -> None:
         if path := self.engine.url.database:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        sa.event.listen(self.engine, "connect", _on_connect)
+        sa.event.listen(self.engine, "connect", self._on_connect)
         sa.event.listen(self.engine, "begin", _on_begin)
         with self.unguarded() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA journal_mode=WAL")
+
+    def _on_connect(self, dbapi: Any, _: Any) -> None:
+        dbapi.isolation_level = None  # transactions are begun below, not by the driver
+        dbapi.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        dbapi.execute("PRAGMA synchronous=FULL")
+        dbapi.execute(f"PRAGMA cache_size={-self.cache}")
+        dbapi.set_authorizer(_authorize)
+
+    def read_once(self) -> None:
+        """For a process that reads everything, and nothing twice: a small cache is enough. Connections are opened anew."""
+        self.cache = 8192
+        self.engine.dispose()
 
     @contextmanager
     def transaction(self, write: bool = False) -> Iterator[sa.Connection]:
@@ -177,14 +190,6 @@ def trouble(error: BaseException) -> str | None:
     code = code_of(error)
     codes = (code, code & 0xFF) if isinstance(code, int) else (code,)  # the low byte is the code without its detail
     return next((name for name, known in _TROUBLE.items() if any(code in known for code in codes)), None)
-
-
-def _on_connect(dbapi: Any, _: Any) -> None:
-    dbapi.isolation_level = None  # transactions are begun below, not by the driver
-    dbapi.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    dbapi.execute("PRAGMA synchronous=FULL")
-    dbapi.execute("PRAGMA cache_size=-65536")
-    dbapi.set_authorizer(_authorize)
 
 
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}

@@ -35,6 +35,7 @@ def export(
     if not output.parent.is_dir():
         raise typer.BadParameter(f"{output.parent} is no folder")
     with opened() as core, progress_bar() as bar:
+        core.database.read_once()
         asked = core.answers.basis(as_of_for(what, as_of), known_at, recorded_at)
         task = bar.add_task(f"exporting {what}", total=None)
         chosen = Opened(core, what, asked, known_at, after, first, last, step, mode)

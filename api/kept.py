@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.wiring import UNUSABLE
 
-Key = tuple[bytes | str | None, ...]
+Key = tuple[Any, ...]
+_ASKED = (b"accept", b"host")  # what an answer depends on beside its address
 _NOT_KEPT = (b"authorization", b"x-api-key")  # a key that is sent must be looked at each time
 _OF_BODY = (b"content-length", b"content-type")
 
@@ -30,6 +31,11 @@ class Answer(NamedTuple):
     position: int
     day: int
     immutable: bool
+
+    @property
+    def weight(self) -> int:
+        """Bytes, with some for its headers and its key."""
+        return len(self.body) + 2000
 
 
 class Kept:
@@ -50,7 +56,8 @@ class Kept:
         headers = dict(scope["headers"])
         if any(name in headers for name in _NOT_KEPT):
             return await self.app(scope, receive, send)
-        key = scope["scheme"], headers.get(b"host"), scope["path"], scope["query_string"], headers.get(b"accept")
+        asked = tuple(header for header in scope["headers"] if header[0] in _ASKED)  # all of them: which one counts is not ours to say
+        key = scope["scheme"], scope["path"], scope["query_string"], asked
         held, day = self._held.get(key), self.today()
         if held is not None and held.day == day and (held.immutable or held.position == await self._position()):
             self._held.move_to_end(key)
@@ -75,14 +82,14 @@ class Kept:
             return None  # whoever works the answer out will tell of it
 
     def _keep(self, key: Key, answer: Answer) -> None:
-        if len(answer.body) > self.size // 10:
+        if answer.weight > self.size // 10:
             return
         if before := self._held.pop(key, None):
-            self._bytes -= len(before.body)
+            self._bytes -= before.weight
         self._held[key] = answer  # at the end
-        self._bytes += len(answer.body)
+        self._bytes += answer.weight
         while self._bytes > self.size:
-            self._bytes -= len(self._held.popitem(last=False)[1].body)
+            self._bytes -= self._held.popitem(last=False)[1].weight
 
 
 def _answer(headers: list[tuple[bytes, bytes]], body: bytes, scope: Scope, day: int) -> Answer:

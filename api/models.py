@@ -18,6 +18,7 @@ def _number(value: Any) -> Any:
 
 
 Number = Annotated[int, BeforeValidator(_number)]  # of a JSON body
+Position = Annotated[int, Field(ge=0, le=2**62), BeforeValidator(_number)]  # of the log; the bounds come first, or the schema is without them
 
 
 class Shape(BaseModel):

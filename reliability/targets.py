@@ -131,7 +131,8 @@ def _container(folder: Path) -> Read:
     def read(data: bytes) -> object:
         first, _, body = data.partition(b"\n")
         how, _, name = first.decode("utf-8", "replace").partition(" ")
-        path = folder / (re.sub(r"[^\w.-]|^\.+$", "", name)[:60] or "file")
+        plain = re.sub(r"[^\w.-]", "", name)[:60]
+        path = folder / (plain if plain.strip(".") else "file")
         path.write_bytes(packed.get(how, bytes)(_summed(body)))
         said: list[str] = []
         try:

@@ -219,7 +219,7 @@ def _unpacked(file: IO[bytes], name: str, stack: ExitStack) -> tuple[IO[bytes], 
                 raise Damaged(f"{name} unpacks to more than {TOTAL:,} bytes")
             plain.write(chunk)
     for ending in endings:
-        if name.lower().endswith(ending):
+        if name.lower().endswith(ending) and len(name) > len(ending):  # a file may be named .gz, and nothing more
             return plain, name[: -len(ending)] + (".tar" if ending.startswith(".t") else "")
     return plain, name
 

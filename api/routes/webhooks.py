@@ -27,7 +27,7 @@ class NewWebhook(BaseModel):
     types: list[str] = Field(default_factory=list, max_length=200, examples=[["agreement.participant_withdrew"]], description="none: all")
     subjects: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=1000, examples=[["agreement:jcpoa"]],
                                                                     description="none: all")
-    after: models.Number | None = Field(None, ge=0, le=2**62, description="log position after which to begin (default: now)")
+    after: models.Position | None = Field(None, description="log position after which to begin (default: now)")
 
 
 class Rotation(BaseModel):
@@ -43,7 +43,7 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    positions: list[Annotated[models.Number, Field(ge=0, le=2**62)]] = Field(default_factory=list, max_length=10_000, description="none: all")
+    positions: list[models.Position] = Field(default_factory=list, max_length=10_000, description="none: all")
 
 
 class WebhookShape(models.Shape):

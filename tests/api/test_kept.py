@@ -116,6 +116,17 @@ def test_its_addresses_are_those_that_were_asked(service: Counted) -> None:
         assert f"http://{host}/" in service.http.get(f"{HERE}?{DAYS}", headers={"Host": host}).headers["link"]
 
 
+def test_an_answer_in_another_form_is_another_answer(service: Counted) -> None:
+    service.record(concluded())
+    event = "/v1/events/agreement:accord@1"
+    cloud, plain = ("Accept", "application/cloudevents+json"), ("Accept", "application/json")
+    told = {asked: service.http.get(event, headers=list(asked)).json() for asked in ((plain,), (cloud,), (cloud, plain), (plain, cloud), (plain,))}
+    assert "specversion" in told[cloud,]
+    assert "specversion" not in told[plain,]
+    for asked, answer in told.items():
+        assert service.http.get(event, headers=list(asked)).json() == answer
+
+
 def test_head_is_kept_as_get_is(service: Counted) -> None:
     service.record(concluded())
     whole = service.http.get(f"{HERE}?{DAYS}")
@@ -142,13 +153,13 @@ def test_what_is_wrong_is_not_kept(service: Counted) -> None:
 
 
 def test_no_more_is_kept_than_there_is_room_for(fresh: Callable[[], str], today: list[int]) -> None:
-    service = Counted(fresh(), today, kept_bytes=40_000)
+    service = Counted(fresh(), today, kept_bytes=80_000)
     service.record(concluded())
     for day in range(1, 29):
         assert service.http.get(f"{HERE}?as_of=2020-01-{day:02}").status_code == 200
     held = service.kept._held
-    assert 0 < sum(len(answer.body) for answer in held.values()) == service.kept._bytes <= 40_000
-    assert f"{HERE}?as_of=2020-01-28".partition("?")[2].encode() in {key[3] for key in held}
+    assert 0 < sum(answer.weight for answer in held.values()) == service.kept._bytes <= 80_000
+    assert f"{HERE}?as_of=2020-01-28".partition("?")[2].encode() in {key[2] for key in held}
     none = Counted(fresh(), today, kept_bytes=0)
     none.record(concluded())
     assert [none.http.get(HERE).status_code for _ in range(2)] == [200, 200]

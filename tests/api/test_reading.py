@@ -63,6 +63,7 @@ def test_the_first_and_the_last_day_of_the_calendar_are_days(record: TestClient)
     (SERIES, {"from": "2018-01-01", "to": "2018-02-01", "point_in_time": "perhaps"}, "point_in_time"),
     (f"{HERE}/diff", {"from": "2018-01-01"}, "to"), (f"{HERE}/diff", {"from": "x", "to": "2018-01-01"}, "from"),
     (f"{HERE}/diff", {"from": "2018-01-01", "to": "2018-01-01", "to_known_at": "x"}, "to_known_at"),
+    (f"{HERE}/diff", {"from": "2018-01-01", "to": "2018-01-01", "from_recorded_at": ""}, "recorded_at"),
     (f"{HERE}/diff", {"from": "2018-01-01", "to": "2018-01-01", "as_of": "2018-01-01"}, "as_of")])
 def test_a_malformed_parameter_is_named(record: TestClient, path: str, asked: dict[str, str], told: str) -> None:
     assert told in problem(record.get(path, params=asked), 400)

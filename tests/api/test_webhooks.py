@@ -68,6 +68,7 @@ def test_dead_letters_are_shown_and_sent_again(http: TestClient, core: Tarikh) -
         assert [letter["event"] for letter in letters] == ["agreement:accord@1", "agreement:accord@2"]
         assert all(letter["error"] == "it answered 500" and letter["dead_at"] for letter in letters)
         down[0] = False
+        problem(http.post(f"{HOOKS}/{made['id']}/replay", json={"positions": [2, 2**64]}), 400)
         assert http.post(f"{HOOKS}/{made['id']}/replay", json={"positions": [2]}).json() == {"replayed": 1}
         assert http.post(f"{HOOKS}/{made['id']}/replay").json() == {"replayed": 1}
         worker.work(made["id"])

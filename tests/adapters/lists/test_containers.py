@@ -155,6 +155,18 @@ def test_a_compressed_file_is_the_file(tmp_path: Path) -> None:
     assert days(tmp_path / "sdn_20210818.csv.gz") == [("2021-08-18", {"sdn_20210818.csv": b"a"})]
 
 
+def test_a_file_that_is_named_by_its_compression_alone_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / ".gz").write_bytes(gzip.compress(b"a"))
+    assert [(label, files) for label, files, _ in snapshots(str(tmp_path / ".gz"))] == [(".gz", {".gz": b"a"})]
+
+
+def test_a_member_without_a_name_is_no_file_of_a_list(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("", "sdn_20210818.csv"):
+            archive.writestr(zipfile.ZipInfo(name), b"a")
+    assert days(tmp_path / "all.zip") == [("2021-08-18", {"sdn_20210818.csv": b"a"})]
+
+
 @pytest.mark.parametrize("name", PACKED)
 @pytest.mark.parametrize("path", ["../../etc/sdn_20210818.csv", "/etc/sdn_20210818.csv", "a/../../sdn_20210818.csv"])
 def test_a_member_outside_the_archive_is_refused(tmp_path: Path, name: str, path: str) -> None:

@@ -374,6 +374,11 @@ def test_a_filtered_file_is_not_a_list() -> None:
         read(enhanced(more="<sanctionsPrograms><sanctionsProgram>IRAN</sanctionsProgram></sanctionsPrograms>"), None)
 
 
+def test_a_day_of_listing_that_is_none_is_damage() -> None:
+    with pytest.raises(Damaged, match=r"line \d+: datePublished: '201y-05-08' is not a day"):
+        read(enhanced(entities().replace("2019-05-08", "201y-05-08")), None)
+
+
 def test_what_an_advanced_file_refers_to_must_be_in_it() -> None:
     with pytest.raises(Damaged, match="sanctions entries are of parties"):
         read(advanced(PARTIES[:2]), None)
