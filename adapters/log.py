@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Thread
 from time import time_ns
 from typing import Any
@@ -43,6 +44,7 @@ CHANNEL = "tarikh_log"
 InTransaction = Callable[[sa.Connection, int, int], None]  # connection, batch position, recorded_at
 
 
+@lru_cache(maxsize=10_000)
 def stream_id(subject: str) -> UUID:
     """The stream of a subject: the UUIDv5 of its name (RFC 9562)."""
     return uuid5(NAMESPACE, subject)
@@ -306,7 +308,7 @@ class Log(Application[UUID]):
     def append(self, events: Iterable[tuple[Event, int]], in_transaction: InTransaction) -> list[int]:
         """Appends (event, version) pairs as one batch; an event whose version is taken raises IntegrityError."""
         pairs = list(events)
-        envelopes = [Recorded(stream_id(event.subject), version, event) for event, version in pairs]
+        # as `save` does, which looks at each envelope for what an aggregate has: a third of the time
+        stored = [self.mapper.to_stored_event(Recorded(stream_id(event.subject), version, event)) for event, version in pairs]
         known = max((event.known_day for event, _ in pairs), default=0)
-        recordings = self.save(*envelopes, facts=in_transaction, known=known)
-        return [recording.notification.id for recording in recordings]
+        return list(self.recorder.insert_events(stored, facts=in_transaction, known=known) or ())
