@@ -158,10 +158,10 @@ delivery = sa.Table(  # what could not be sent yet; what was sent leaves no row
 
 def interval_indexes() -> Iterator[tuple[str, tuple[str, ...], str]]:
     """(name, columns, condition) of the relational interval tree, for open and for closed rows: see adapters.stab."""
-    for part, condition in (("open", f"closed = {OPEN}"), ("closed", f"closed < {OPEN}")):
+    for part, condition, life in (("open", f"closed = {OPEN}", ("opened",)), ("closed", f"closed < {OPEN}", ("opened", "closed"))):
         for axis, side, other in (("vnode", "valid", "known"), ("knode", "known", "valid")):
             for end in ("from", "to"):
-                columns = ("generation", "relation", axis, f"{side}_{end}", f"{other}_from", f"{other}_to")
+                columns = ("generation", "relation", axis, f"{side}_{end}", f"{other}_from", f"{other}_to", *life)
                 yield f"ix_fact_{part}_{side}_{end}", columns, f"{condition} AND {axis} IS NOT NULL"
 
 

@@ -33,7 +33,6 @@ def nodes(valid_from: int, valid_to: int, known_from: int, known_to: int) -> tup
 
 
 _COLUMNS = "f.subject, f.family, f.key, f.kind, f.status, f.body"
-_BOX = ("f.valid_from <= :as_of AND f.valid_to > :as_of AND f.known_from <= :known_at AND f.known_to > :known_at")
 GENERATION = "coalesce((SELECT generation FROM projection WHERE name = 'facts'), 0)"
 _OF = f"f.generation = {GENERATION} AND f.relation = :relation"
 _LEVELS = "level(h) AS (VALUES " + ", ".join(f"({h})" for h in range(LEVELS)) + ")"
@@ -44,14 +43,16 @@ def _ancestor(day: str) -> str:
 
 
 def _branches(part: str, life: str) -> list[str]:
-    out = [f"SELECT {_COLUMNS} FROM fact f INDEXED BY ix_fact_{part}_valid_from "
-           f"WHERE {_OF} AND f.vnode = {EVERYWHERE} AND {_BOX} AND {life} AND f.vnode IS NOT NULL"]
-    for axis, side, day in (("vnode", "valid", "as_of"), ("knode", "known", "known_at")):
+    """SELECTs of ids, each answered from one index alone. Of the axis of a tree one end is compared: the day and the other end lie on
+    the two sides of the node, or it has none."""
+    out = [f"SELECT f.id FROM fact f INDEXED BY ix_fact_{part}_valid_from WHERE {_OF} AND f.vnode = {EVERYWHERE} "
+           f"AND f.valid_from <= :as_of AND f.known_from <= :known_at AND {life} AND f.vnode IS NOT NULL"]
+    for axis, side, day, other, at in (("vnode", "valid", "as_of", "known", "known_at"), ("knode", "known", "known_at", "valid", "as_of")):
         node = _ancestor(day)
-        for end, where in (("to", f"{node} <= :{day}"), ("from", f"{node} > :{day}")):
+        for end, where, within in (("to", f"{node} <= :{day}", f"f.{side}_to > :{day}"), ("from", f"{node} > :{day}", f"f.{side}_from <= :{day}")):
             out.append(
-                f"SELECT {_COLUMNS} FROM level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} "
-                f"WHERE {where} AND {_OF} AND f.{axis} = {node} AND {_BOX} AND {life} AND f.{axis} IS NOT NULL")
+                f"SELECT f.id FROM level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} WHERE {where} AND {_OF} AND f.{axis} = {node} "
+                f"AND {within} AND f.{other}_from <= :{at} AND f.{other}_to > :{at} AND {life} AND f.{axis} IS NOT NULL")
     return out
 
 
@@ -64,7 +65,8 @@ def statement(sqlite: bool) -> str:
     """The SELECT of a stab, by `relation`, `as_of`, `known_at` and `position`: a single statement, and so on a single state of the log."""
     parts = ("open", _NOW), ("closed", _THEN)
     if sqlite:
-        return f"WITH {_LEVELS} " + " UNION ALL ".join(b for part, life in parts for b in _branches(part, life))
+        held = " UNION ALL ".join(branch for part, life in parts for branch in _branches(part, life))
+        return f"WITH {_LEVELS}, held(id) AS ({held}) SELECT {_COLUMNS} FROM fact f WHERE f.id IN held"  # in order of id: pages are read once
     box = "box(point(f.valid_from, f.known_from), point(f.valid_to - 1, f.known_to - 1))"
     point = "box(point(:as_of, :known_at), point(:as_of, :known_at))"
     return " UNION ALL ".join(f"SELECT {_COLUMNS} FROM fact f WHERE {box} @> {point} AND {_OF} AND {life}" for _, life in parts)
