@@ -91,7 +91,7 @@ def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], bat
             wanted: frozenset[Any] = {FactRow: rows.facts, MarkRow: rows.marks, NameRow: rows.names}[cls]
             held = {} if subject in new else {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
             closed += [{"gone": id_} for row, id_ in held.items() if row not in wanted]
-            opened += [_stored(row, generation, batch, OPEN) for row in wanted if row not in held]
+            opened += [_stored(row, generation, batch, OPEN) for row in (wanted - held.keys() if held else wanted)]
         if closed:
             connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch), closed)
         if opened:

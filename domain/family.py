@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from domain.event import Payload
@@ -16,8 +17,7 @@ E = TypeVar("E", bound=Payload)
 RELATION = "IRN-USA"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """What holds under one key. Equality is by content, so that runs of the same fact can be joined."""
 
     kind: str
@@ -27,7 +27,10 @@ class Fact:
     term: int = 0  # version of the original event whose planned end would end it
 
     def get(self, name: str) -> Any:
-        return next((value for key, value in self.attributes if key == name), None)
+        for key, value in self.attributes:
+            if key == name:
+                return value
+        return None
 
 
 State: TypeAlias = Mapping[str, Fact]
@@ -40,7 +43,7 @@ class Step(NamedTuple, Generic[E_co]):
     hi: int
     place: tuple[int, int, int, int]  # stated order, the ORIGINAL's known, the ORIGINAL's version, 0 start / 1 planned end
     data: E_co
-    shared: Attributes  # what the event says of itself: summary, confidence, note
+    told: Attributes  # what the event says: its own fields, and of itself its summary, confidence and note
     version: int  # of the event that stands: the original or its last correction
     root: int  # of the original
     announced: int  # the known day from which a start still to come is `scheduled`
@@ -95,25 +98,32 @@ class Family(Generic[E]):
 
 
 # ---------------------------------------------------------------- states
-def said(data: Payload) -> Attributes:
+@lru_cache
+def _fields(cls: type[Payload]) -> tuple[str, ...]:
+    return tuple(sorted(cls.model_fields))
+
+
+def attributes_of(data: Payload) -> Attributes:
     """An event's own fields as attributes: those that say something, in order of name."""
-    return tuple(sorted((name, _frozen(value)) for name, value in data if value is not None and value != ()))
+    values = data.__dict__
+    return tuple([(name, _frozen(value)) for name in _fields(type(data)) if (value := values[name]) is not None and value != ()])
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
-    return value
+    return tuple([_frozen(item) for item in value]) if isinstance(value, list | tuple) else value
 
 
 def _attributes(step: Step[Any], base: Attributes, more: Mapping[str, Any]) -> Attributes:
-    merged = {**dict(base), **dict(said(step.data)), **dict(step.shared), **more}
-    return tuple(sorted((name, value) for name, value in merged.items() if value is not None and value != ()))
+    merged = dict(base)
+    merged.update(step.told)
+    merged.update(more)
+    return tuple(sorted([pair for pair in merged.items() if pair[1] is not None and pair[1] != ()]))
 
 
 def _because(old: Fact | None, status: str, step: Step[Any]) -> tuple[int, ...]:
-    before = old.because if old is not None and old.status == status else ()
-    return tuple(sorted({*before, step.version}))
+    if old is None or old.status != status:
+        return (step.version,)
+    return tuple(sorted({*old.because, step.version}))
 
 
 def put(state: State, key: str, step: Step[Any], kind: str, status: str, **more: Any) -> State:
@@ -151,7 +161,7 @@ def note_party(state: State, key: str, step: Step[Any], name: str, party: str) -
         return state
     parties = tuple(sorted({*(old.get(name) or ()), party}))
     attributes = tuple(sorted({**dict(old.attributes), name: parties}.items()))
-    return {**state, key: replace(old, attributes=attributes, because=tuple(sorted({*old.because, step.version})))}
+    return {**state, key: old._replace(attributes=attributes, because=tuple(sorted({*old.because, step.version})))}
 
 
 def end_term(state: State, step: Step[Any]) -> State:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from domain.calendar import FIRST_DAY, FOREVER
 from domain.event import Amended, Event, Logged, Retracted
-from domain.family import Attributes, Fact, Family, State, Step, end_term
+from domain.family import Attributes, Fact, Family, State, Step, attributes_of, end_term
 
 SCHEDULED = "scheduled"
 LAST_IN_DAY = 2**31
@@ -29,7 +29,7 @@ class Record(NamedTuple):
     until: int | None
     order: int
     data: Any  # the payload that it says; None for a retraction
-    shared: Attributes
+    told: Attributes  # what it says as attributes of a fact
     root: int  # version of the original event at the bottom of the chain of targets; its own for an original
     target: int | None  # version that a correction corrects
     retracts: bool
@@ -55,16 +55,17 @@ def _record(family: Family[Any], item: Logged, earlier: dict[str, Record]) -> Re
         if target is None:
             return None
     lo, hi = (FIRST_DAY, FIRST_DAY) if family.recorded_alone else event.span
+    says = None if isinstance(data, Retracted) else data.data if isinstance(data, Amended) else data
     return Record(
-        item.version, item.batch, FIRST_DAY if family.recorded_alone else event.known_day, lo, hi, event.until_day, event.order,
-        None if isinstance(data, Retracted) else data.data if isinstance(data, Amended) else data,
-        _shared(event), target.root if target else item.version, target.version if target else None, isinstance(data, Retracted),
+        item.version, item.batch, FIRST_DAY if family.recorded_alone else event.known_day, lo, hi, event.until_day, event.order, says,
+        () if says is None else (*attributes_of(says), *_of_itself(event)), target.root if target else item.version,
+        target.version if target else None, isinstance(data, Retracted),
     )
 
 
-def _shared(event: Event) -> Attributes:
-    said = (("confidence", event.confidence if event.confidence != "high" else None), ("note", event.note), ("summary", event.summary))
-    return tuple(pair for pair in said if pair[1] is not None)
+def _of_itself(event: Event) -> Attributes:
+    pairs = (("confidence", event.confidence if event.confidence != "high" else None), ("note", event.note), ("summary", event.summary))
+    return tuple([pair for pair in pairs if pair[1] is not None])
 
 
 # ---------------------------------------------------------------- corrections and the timeline
@@ -91,7 +92,7 @@ def standing(versions: Iterable[Record]) -> Record | None:
 def steps_of(record: Record, root: Record) -> list[Step[Any]]:
     """The start, and the planned end if there is one, at the ORIGINAL's place in the order of its day."""
     announced, place = min(record.known, root.known), (record.order, root.known, root.version)
-    common = (record.data, record.shared, record.version, root.version, announced, record.until)
+    common = (record.data, record.told, record.version, root.version, announced, record.until)
     out = [Step(record.lo, record.hi, (*place, 0), *common)]
     if record.until is not None and record.until > record.hi:
         # after everything that starts on the same day: a renewal on the day of the planned end voids it
@@ -127,9 +128,9 @@ def bounds(steps: Sequence[Step[Any]]) -> tuple[list[int], list[int]]:
     return [*(step.lo for step in steps), FOREVER], [*reversed(late), FOREVER]
 
 
-def fold(family: Family[Any], steps: Iterable[Step[Any]]) -> list[State]:
-    """The state before any step, and after each."""
-    states: list[State] = [{}]
+def fold(family: Family[Any], steps: Iterable[Step[Any]], states: Sequence[State] = ({},)) -> list[State]:
+    """The state before any step, and after each. `states` are those up to before these steps, where steps before them are folded."""
+    states = [*states]
     for step in steps:
         states.append(end_term(states[-1], step) if step.ends else family.evolve(states[-1], step))
     return states

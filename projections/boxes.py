@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from domain.calendar import FOREVER, format_span
 from domain.event import Logged, event_id
-from domain.family import Attributes, Fact, Family, State, Step
+from domain.family import Fact, Family, State, Step
 from domain.timeline import Record, bounds, fold, records, scheduled, sort_steps, standing, steps_of
 
 OPEN = 2**63 - 1  # "not closed" on the recorded axis
@@ -151,8 +151,9 @@ def sweep(family: Family[Any], stream: Sequence[Record], opened: Iterable[Box] =
     `opened` are the boxes that hold on the day before `start`. Only scopes that an event touches are folded again.
     """
     versions: dict[int, list[Record]] = defaultdict(list)
-    said: dict[int, Record] = {}
-    scopes: dict[str, dict[int, Record]] = defaultdict(dict)
+    scope_of: dict[int, str] = {}
+    scopes: dict[str, dict[int, list[Step[Any]]]] = defaultdict(dict)
+    folded: dict[str, tuple[list[Step[Any]], list[State]]] = {}
     roots = {record.version: record for record in stream}
     live: dict[str, dict[Run | Mark, int]] = defaultdict(dict)
     for box in opened:
@@ -164,18 +165,18 @@ def sweep(family: Family[Any], stream: Sequence[Record], opened: Iterable[Box] =
             versions[record.root].append(record)
             changed.add(record.root)
         for root in changed:
-            if (old := said.pop(root, None)) is not None:
-                touched.add(scope := family.scope(old.data))
-                scopes[scope].pop(root)
+            if (scope := scope_of.pop(root, None)) is not None:
+                touched.add(scope)
+                del scopes[scope][root]
             if (now := standing(versions[root])) is not None:
-                said[root] = now
-                touched.add(scope := family.scope(now.data))
-                scopes[scope][root] = now
+                scope_of[root] = scope = family.scope(now.data)
+                touched.add(scope)
+                scopes[scope][root] = steps_of(now, roots[root])
         if known < start:
             continue
         for scope in touched:
-            steps = sort_steps(step for root, record in scopes[scope].items() for step in steps_of(record, roots[root]))
-            after: set[Run | Mark] = {*runs(steps, fold(family, steps)), *marks(steps)}
+            steps, states = folded[scope] = _fold_on(family, scopes[scope].values(), *folded.get(scope, ((), ({},))))
+            after: set[Run | Mark] = {*runs(steps, states), *marks(steps)}
             before = live[scope]
             for thing in before.keys() - after:
                 yield Box(scope, thing, before.pop(thing), known)
@@ -184,6 +185,15 @@ def sweep(family: Family[Any], stream: Sequence[Record], opened: Iterable[Box] =
     for scope, held in live.items():
         for thing, known in held.items():
             yield Box(scope, thing, known, FOREVER)
+
+
+def _fold_on(
+    family: Family[Any], said: Iterable[list[Step[Any]]], before: Sequence[Step[Any]], states: Sequence[State]
+) -> tuple[list[Step[Any]], list[State]]:
+    """The timeline of these steps and its states; what begins as the timeline before it did is not folded again."""
+    steps = sort_steps([step for some in said for step in some])
+    same = next((i for i, (old, new) in enumerate(zip(before, steps, strict=False)) if old is not new), min(len(before), len(steps)))
+    return steps, fold(family, steps[same:], states[: same + 1])
 
 
 def rows_of(family: Family[Any], subject: str, stream: Sequence[Logged], relation: str) -> Rows:
@@ -220,18 +230,17 @@ def _names(data: Any) -> Iterator[str]:
     yield from getattr(data, "aliases", ())
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def body_of(subject: str, run: Run | Any) -> bytes:
     """A fact as JSON bytes: `{"subject","key","kind","status","since","until","certainty","attributes","because"}`."""
     fact: Fact = run.fact
-    return json.dumps({
+    return _json({
         "subject": subject, "key": run.key, "kind": fact.kind, "status": fact.status,
         "since": format_span(*run.since), "until": format_span(*run.until), "certainty": run.certainty,
-        "attributes": _plain(fact.attributes), "because": [event_id(subject, v) for v in fact.because],
-    }, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _plain(attributes: Attributes) -> dict[str, Any]:
-    return dict(attributes)
+        "attributes": dict(fact.attributes), "because": [event_id(subject, v) for v in fact.because],
+    }).encode()
 
 
 # ---------------------------------------------------------------- the recorded axis
