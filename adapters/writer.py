@@ -21,7 +21,7 @@ from domain.decide import judge, new_events
 from domain.errors import Busy, Invalid, KeyReused
 from domain.event import Event, Logged
 from domain.family import RELATION
-from projections.boxes import rows_of
+from projections.boxes import Rows, rows_from, sweep
 
 TRIES = 20
 
@@ -90,19 +90,20 @@ class Writer:
                 _replay(connection, once)
         streams = self._streams(by_subject)
         fresh: list[tuple[Event, int]] = []
+        rows: dict[str, Rows] = {}  # they do not depend on positions: they are made before the lock is taken
         for subject, batch in by_subject.items():
             stream = streams[subject]
             new = new_events(stream, batch)
             if new or subject in expected:
-                judge(self.catalogue.family(subject), stream, new, expected.get(subject), subject)
+                family = self.catalogue.family(subject)
+                said = judge(family, stream, new, expected.get(subject), subject)
+                if new:
+                    rows[subject] = rows_from(family, subject, said, sweep(family, said), RELATION)
             fresh += [(event, len(stream) + i) for i, event in enumerate(new, 1)]
         outcome: list[Outcome] = []
-        changed = dict.fromkeys(event.subject for event, _ in fresh)
-        before = _grow(streams, fresh, 0, 0)  # rows do not depend on positions: they are made before the lock is taken
-        rows = {s: rows_of(self.catalogue.family(s), s, before[s], RELATION) for s in changed}
 
         def in_transaction(connection: sa.Connection, batch: int, recorded_at: int) -> None:
-            update_subjects(connection, rows, batch, new={s for s in changed if not streams[s]})
+            update_subjects(connection, rows, batch, new={s for s in rows if not streams[s]})
             outcome.append(_outcome(events, fresh, _grow(streams, fresh, batch, recorded_at), batch, recorded_at))
             if once is not None:
                 _keep(connection, once, outcome[0], recorded_at)

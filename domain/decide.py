@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.calendar import FOREVER, format_span
 from domain.errors import Conflict, Invalid, Refused, WrongVersion
 from domain.event import Amended, Event, Logged, Retracted
-from domain.family import Family
-from domain.timeline import fold, records, timelines
+from domain.family import Family, Step
+from domain.timeline import Record, fold, records, timelines
 
 SCOPE_LIMIT = 500
 NEVER = 2**62  # a position after every other
@@ -32,8 +32,8 @@ def new_events(stream: Sequence[Logged], events: Sequence[Event]) -> list[Event]
 
 
 def judge(family: Family[Any], stream: Sequence[Logged], events: Sequence[Event], expected_version: int | None = None,
-          subject: str | None = None) -> None:
-    """Whether `events` may follow `stream`, one subject. Raises WrongVersion, Invalid or Refused; says nothing if they may."""
+          subject: str | None = None) -> list[Record]:
+    """Whether `events` may follow `stream`, one subject: the records of the whole. Raises WrongVersion, Invalid or Refused if not."""
     subject, version = subject or events[0].subject, len(stream)
     if expected_version is not None and expected_version != version:
         raise WrongVersion(f"{subject} is at version {version}, not {expected_version}: read it again and decide anew")
@@ -44,15 +44,21 @@ def judge(family: Family[Any], stream: Sequence[Logged], events: Sequence[Event]
             raise Invalid(f"{event.record_id}: target {data.target!r} is no earlier event of {subject}: give its record_id")
         known.add(event.record_id)
     whole = [*stream, *(Logged(event, version + i, NEVER, NEVER, 0) for i, event in enumerate(events, 1))]
-    problem = objection(family, subject, whole, FOREVER, NEVER)
+    said = records(family, whole)
+    problem = _objection(family, subject, whole, timelines(family, said, FOREVER, NEVER))
     if problem is not None:
         raise Refused(problem)
+    return said
 
 
 def objection(family: Family[Any], subject: str, stream: Sequence[Logged], known_at: int, position: int) -> str | None:
-    """The first thing in a subject's timeline that cannot be, in words; None if there is none."""
+    """The first thing in a subject's timeline on a basis that cannot be, in words; None if there is none."""
+    return _objection(family, subject, stream, timelines(family, records(family, stream), known_at, position))
+
+
+def _objection(family: Family[Any], subject: str, stream: Sequence[Logged], lines: Mapping[str, list[Step[Any]]]) -> str | None:
     ids = {item.version: item.event.record_id for item in stream}
-    for scope, steps in timelines(family, records(family, stream), known_at, position).items():
+    for scope, steps in lines.items():
         events = sum(not step.ends for step in steps)
         if events > SCOPE_LIMIT:
             return (f"{subject} has {events} events in scope {scope!r}: more than {SCOPE_LIMIT} is a modelling error; "
