@@ -199,7 +199,7 @@ def _point(connection: sa.Connection, name: str, generation: int) -> None:
 
 # ---------------------------------------------------------------- reading
 _ALONE = ("SELECT subject, family, key, kind, status, body FROM fact "
-          f"WHERE generation = {GENERATION} AND relation = '' AND family = :family AND kind = :kind AND valid_from <= :as_of "
+          f"WHERE generation = {GENERATION} AND relation = '' AND family = :family AND kind = :kind "
           "AND known_from <= 1 AND known_to > 1 AND opened <= :position AND closed > :position")
 
 
@@ -214,6 +214,7 @@ class FactStore:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._stab = statement(database.sqlite)
+        self._alone: dict[tuple[str, str], tuple[int, list[Found]]] = {}
 
     def stab(self, basis: Basis, relation: str) -> list[Found]:
         """The facts of a relation on a basis, in order of subject and key."""
@@ -274,9 +275,13 @@ class FactStore:
         return sorted(day for day in days if day is not None and day < FOREVER)
 
     def recorded_alone(self, basis: Basis, family: str, kind: str) -> list[Found]:
-        """Facts of a kind of a family that is not filtered on the known clock, in order of subject and key."""
-        rows = self.database.select(_ALONE, {"family": family, "kind": kind, "as_of": basis.as_of, "position": basis.position})
-        return [Found._make(row) for row in sorted(set(rows))]
+        """Facts of a kind of a family that is filtered on the recorded clock alone, in order of subject and key."""
+        position, found = self._alone.get((family, kind), (-1, []))
+        if position != basis.position:  # what was recorded by a position never changes, and every answer tells what it covers
+            rows = self.database.select(_ALONE, {"family": family, "kind": kind, "position": basis.position})
+            found = [Found._make(row) for row in sorted(set(rows))]
+            self._alone[family, kind] = basis.position, found
+        return found
 
     def _held(self, basis: Basis, *where: Any) -> list[Found]:
         with self.database.transaction() as connection:

@@ -35,6 +35,7 @@ from domain.members import unpack
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 CORRECTIONS: tuple[type[Payload], ...] = (Amended, Retracted)
 _VERSION = re.compile(r"[1-9][0-9]{0,5}")
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class Catalogue:
@@ -135,7 +136,7 @@ class Catalogue:
         if isinstance(event.data, Amended):
             stored["data"] = {**event.data.model_dump(mode="json", exclude_defaults=True),
                               "data": event.data.data.model_dump(mode="json", exclude_defaults=True)}
-        return json.dumps(stored, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        return _json(stored).encode()
 
     def load(self, topic: str, stored: bytes) -> Event:
         return self.event({**json.loads(stored), "type": topic}, stored=True)

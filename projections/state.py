@@ -28,9 +28,12 @@ def by_family(catalogue: Catalogue, found: Iterable[Found]) -> dict[str, list[Fo
     return out
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def dumps(value: Any) -> bytes:
     """JSON as every answer has it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json(value).encode()
 
 
 def join(items: Iterable[Found]) -> bytes:
