@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -36,16 +40,18 @@ from projections.boxes import Span, history
 
 Progress = Callable[[int], None]  # called with the number of events done since the last call
 CHUNK = 2000  # events to a write transaction
+PARTS = 8  # of the work to each process: the last ones to end differ by little
 
 
 def _nothing(_: int) -> None:
     return None
 
 
-def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing) -> int:
+def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Progress = _nothing, workers: int = 1) -> int:
     """Writes a new generation of facts from the log and flips to it; questions are answered all the while. Returns its rows.
 
     What is appended meanwhile is caught up under the append lock, before the flip. A rebuild that died is cleared away first.
+    With `workers` the streams are shared among as many processes, each of which opens the database itself.
     Raises Busy where another rebuild began after this one.
     """
     with database.transaction(write=True) as connection:
@@ -53,14 +59,10 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
         old, new = current_generation(connection), claim_generation(connection)
         for generation in stored_generations(connection) - {old}:
             delete_rows(connection, generation)
-    rows = 0
     with database.transaction() as reading:
         upto = reading.scalar(sa.select(sa.func.max(log.c.position))) or 0
-        for streams in _chunks(read_streams(reading, upto, catalogue=catalogue)):
-            with database.transaction(write=True) as connection:
-                _mine(connection, new)
-                rows += insert_spans(connection, new, (span for stream in streams for span in spans_of(stream, catalogue)))
-            progress(sum(map(len, streams)))
+    alone = workers == 1 or catalogue is not CATALOGUE  # functions of another one cannot be sent to a process
+    rows = _write(database, upto, new, catalogue, (0, 1), progress) if alone else _shared(database.url, workers, upto, new, progress)
     with database.transaction(write=True) as connection:
         lock(connection)
         _mine(connection, new)
@@ -72,6 +74,41 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     with database.transaction(write=True) as connection:
         delete_rows(connection, old)
     return rows
+
+
+def _write(database: Database, upto: int, generation: int, catalogue: Catalogue, part: tuple[int, int], progress: Progress) -> int:
+    rows = 0
+    with database.transaction() as reading:
+        for streams in _chunks(read_streams(reading, upto, catalogue=catalogue, part=part)):
+            with database.transaction(write=True) as connection:
+                _mine(connection, generation)
+                rows += insert_spans(connection, generation, (span for stream in streams for span in spans_of(stream, catalogue)))
+            progress(sum(map(len, streams)))
+    return rows
+
+
+def _shared(url: str, workers: int, upto: int, generation: int, progress: Progress) -> int:
+    parts, rows = workers * PARTS, 0
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:  # a fork would share the connections
+        running = [pool.submit(_part, url, upto, generation, (number, parts)) for number in range(parts)]
+        try:
+            for done in as_completed(running):
+                written, events = done.result()
+                rows += written
+                progress(events)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return rows
+
+
+def _part(url: str, upto: int, generation: int, part: tuple[int, int]) -> tuple[int, int]:
+    """(rows, events) of a part, in a process of its own."""
+    gc.freeze()  # what is imported stays: it need not be looked through again and again
+    events: list[int] = []
+    with closing(Database(url)) as database:
+        rows = _write(database, upto, generation, CATALOGUE, part, events.append)
+    return rows, sum(events)
 
 
 def _mine(connection: sa.Connection, generation: int) -> None:

@@ -258,11 +258,11 @@ def replay(as_of: AsOf = None, known_at: KnownAt = None, recorded_at: RecordedAt
 
 
 @app.command()
-def rebuild() -> None:
+def rebuild(workers: Annotated[int, typer.Option(min=1, max=64, help="processes that share the work")] = 1) -> None:
     """Write all facts anew from the log, beside the old ones, and swap at the end."""
     with opened(facts=False) as core, progress_bar() as bar:
         task = bar.add_task("rebuilding", total=core.reader.count())
-        rows = core.rebuild(lambda n: bar.advance(task, n))
+        rows = core.rebuild(lambda n: bar.advance(task, n), workers)
     out.print(f"{rows} rows written")
 
 

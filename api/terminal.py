@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ EXIT: dict[type[TarikhError], int] = {BadQuestion: 2, Invalid: 2, NotFound: 3, R
 def opened(fresh: bool = False, facts: bool = True) -> Iterator[Tarikh]:
     """The application on the configured database; errors become a line and an exit code. `facts`: they must be as this code writes them."""
     core: Tarikh | None = None
+    gc.freeze()  # what is imported stays: it need not be looked through again and again
     try:
         core = Tarikh(Settings())
         if not fresh and (problem := core.ready(facts)):

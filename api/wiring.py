@@ -237,8 +237,8 @@ class Tarikh:
         return Worker(self.webhooks, self.reader, Sender(self.settings.webhook_private), self.settings.webhook_retries,
                       self.settings.webhook_hold * 10**6)
 
-    def rebuild(self, progress: Callable[[int], None]) -> int:
-        return rebuild(self.database, progress=progress)
+    def rebuild(self, progress: Callable[[int], None], workers: int = 1) -> int:
+        return rebuild(self.database, progress=progress, workers=workers)
 
     def verify(self, progress: Callable[[int], None], kept: Sequence[Checkpoint] = ()) -> Verdict:
         return verify(self.database, progress=progress, kept=kept)

@@ -19,6 +19,7 @@ from adapters.schema import fact, log, metadata
 from adapters.stab import nodes, statement
 from domain.calendar import FOREVER, LAST_DAY, format_day, parse_day
 from domain.catalogue import CATALOGUE
+from domain.errors import Busy
 from domain.event import Logged
 from domain.family import RELATION
 from domain.timeline import SCHEDULED, bounds, fold, records, timelines
@@ -436,6 +437,24 @@ def test_rebuilding_puts_right_what_verify_found(store: Store) -> None:
     assert _tamper(store, "UPDATE fact SET status = 'gone' WHERE id = (SELECT min(id) FROM fact)")
     rebuild(store.database)
     assert verify(store.database).faults == []
+    assert _rows(store) == before
+
+
+def test_processes_that_share_a_rebuild_write_what_one_writes(store: Store) -> None:
+    before, done = _rows(store), list[int]()
+    assert rebuild(store.database, progress=done.append, workers=2) == sum(before.values())
+    assert sum(done) == sum(map(len, store.streams.values()))
+    assert _rows(store) == before
+
+
+def test_a_rebuild_that_another_one_overtook_stops_and_its_processes_too(store: Store) -> None:
+    def overtake(_: int) -> None:
+        with store.database.transaction(write=True) as connection:
+            claim_generation(connection)
+
+    before = _rows(store)
+    with pytest.raises(Busy, match="another rebuild began after this one"):
+        rebuild(store.database, progress=overtake, workers=2)
     assert _rows(store) == before
 
 
