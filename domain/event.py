@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints, model_validator
@@ -97,21 +96,21 @@ class Event(BaseModel):
             raise ValueError(f"until {self.until} is not after effective {self.effective}: it is the first day on which it no longer holds")
         return self
 
-    @cached_property
+    @property
     def family(self) -> str:
         return self.subject.partition(":")[0]
 
-    @cached_property
+    @property
     def known_day(self) -> int:
         """The ordinal from which it counts as known."""
         return parse_edtf_day(self.known).hi
 
-    @cached_property
+    @property
     def span(self) -> Span:
         """Earliest and latest effective day; meaningless for a retraction."""
         return parse_edtf_day(self.effective) if self.effective else Span(0, 0)
 
-    @cached_property
+    @property
     def until_day(self) -> int | None:
         return None if self.until is None else parse_day(self.until)
 

@@ -69,11 +69,13 @@ def _of_itself(event: Event) -> Attributes:
 
 
 # ---------------------------------------------------------------- corrections and the timeline
-def standing(versions: Iterable[Record]) -> Record | None:
+def standing(versions: Sequence[Record]) -> Record | None:
     """What one original event says, given its visible versions (itself and its corrections): None if nothing.
 
     A live retraction of a correction removes it; of the rest the last by (known, version) wins over the original.
     """
+    if len(versions) == 1:  # most were never corrected
+        return None if versions[0].retracts else versions[0]
     dead: set[int] = set()
     original: Record | None = None
     live: list[Record] = []

@@ -91,22 +91,22 @@ class Rows(NamedTuple):
 
 
 # ---------------------------------------------------------------- runs of one timeline
-def runs(steps: Sequence[Step[Any]], states: Sequence[State]) -> set[Run]:
+def runs(steps: Sequence[Step[Any]], states: Sequence[State]) -> list[Run]:
     """Every fact of a timeline with the stretch of valid time on which it is told so."""
     early, late = bounds(steps)
-    out: set[Run] = set()
+    out: list[Run] = []
     for key in {key for state in states for key in state}:
         facts = [state.get(key) for state in states]
         for first, after in _stretches(facts, lambda fact: fact.status):
             since, until = (early[first - 1], late[first - 1]), (early[after - 1], late[after - 1])
             step, start = steps[first - 1], facts[first]
             if step.announced < step.lo and start is not None:
-                out.add(Run(key, scheduled(start, step), since, (FOREVER, FOREVER), "certain", step.announced, step.lo))
+                out.append(Run(key, scheduled(start, step), since, (FOREVER, FOREVER), "certain", step.announced, step.lo))
             for a, b in _stretches(facts[:after], lambda fact: fact, first):
                 fact = facts[a]
                 if fact is not None:
                     pieces = _certainty(early[a - 1], late[a - 1], early[b - 1], late[b - 1])
-                    out |= {Run(key, fact, since, until, c, lo, hi) for lo, hi, c in pieces if lo < hi}
+                    out += [Run(key, fact, since, until, c, lo, hi) for lo, hi, c in pieces if lo < hi]
     return out
 
 
@@ -131,8 +131,8 @@ def _certainty(e1: int, l1: int, e2: int, l2: int) -> list[tuple[int, int, str]]
     return [(e1, l2, "possible")]
 
 
-def marks(steps: Sequence[Step[Any]]) -> set[Mark]:
-    return {Mark(s.lo, s.hi + 1, s.place, s.version) for s in steps if not s.ends}
+def marks(steps: Sequence[Step[Any]]) -> list[Mark]:
+    return [Mark(s.lo, s.hi + 1, s.place, s.version) for s in steps if not s.ends]
 
 
 # ---------------------------------------------------------------- the sweep over the known axis
@@ -258,7 +258,7 @@ def history(family: Family[Any], subject: str, stream: Sequence[Logged], relatio
     Each batch sweeps only the known days that it can have changed; the boxes before them are kept.
     """
     said = records(family, stream)
-    boxes: set[Box] = set()
+    boxes: list[Box] = []
     opened: dict[FactRow | MarkRow | NameRow, int] = {}
     out: list[Span] = []
     done = 0
@@ -267,8 +267,8 @@ def history(family: Family[Any], subject: str, stream: Sequence[Logged], relatio
         so_far = [record for record in said if record.version <= last]
         fresh = [record.known for record in so_far if record.version > done]
         start, done = min(fresh, default=FOREVER), last
-        kept = {box for box in boxes if box.known_to < start}
-        boxes = kept | set(sweep(family, so_far, (b for b in boxes if b.known_from < start <= b.known_to), start))
+        kept = [box for box in boxes if box.known_to < start]
+        boxes = [*kept, *sweep(family, so_far, [b for b in boxes if b.known_from < start <= b.known_to], start)]
         rows = rows_from(family, subject, so_far, boxes, relation)
         now: set[FactRow | MarkRow | NameRow] = {*rows.facts, *rows.marks, *rows.names}
         for row in opened.keys() - now:
