@@ -22,7 +22,7 @@ from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
 from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
-VERSION = 1  # of the rows: raise it when rows change their meaning, and `rebuild`
+VERSION = 2  # of the rows: raise it when rows change their meaning, and `rebuild`
 READ = 2000  # rows in memory, unless one subject has more
 AnyRow = FactRow | MarkRow | NameRow
 _TABLES: dict[type[Any], sa.Table] = {FactRow: fact, MarkRow: mark, NameRow: name}

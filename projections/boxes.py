@@ -206,7 +206,7 @@ def rows_from(family: Family[Any], subject: str, said: Sequence[Record], boxes: 
     """Boxes as they are stored."""
     facts: set[FactRow] = set()
     places: set[MarkRow] = set()
-    names: set[NameRow] = set()
+    named: dict[str, list[tuple[int, int]]] = defaultdict(list)
     by_version = {record.version: record for record in said}
     for _, thing, known_from, known_to in boxes:
         if isinstance(thing, Run):
@@ -217,10 +217,25 @@ def rows_from(family: Family[Any], subject: str, said: Sequence[Record], boxes: 
             rank, root_known, root, _ = thing.place
             places.add(MarkRow(subject, family.name, thing.valid_from, thing.valid_to, known_from, known_to, rank, root_known,
                                root, thing.version))
-            names |= {NameRow(subject, family.name, known_from, known_to, name) for name in _names(by_version[thing.version].data)}
+            for name in _names(by_version[thing.version].data):
+                named[name].append((known_from, known_to))
     if said:
-        names.add(NameRow(subject, family.name, min(record.known for record in said), FOREVER, ""))
+        named[""] = [(min(record.known for record in said), FOREVER)]
+    names = [NameRow(subject, family.name, *days, name) for name, spans in named.items() for days in _joined(spans)]
     return Rows(frozenset(facts), frozenset(places), frozenset(names))
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same days, each in one span alone: most events repeat a name."""
+    if len(spans) == 1:
+        return spans
+    out: list[tuple[int, int]] = []
+    for lo, hi in sorted(spans):
+        if out and lo <= out[-1][1]:
+            out[-1] = out[-1][0], max(hi, out[-1][1])
+        else:
+            out.append((lo, hi))
+    return out
 
 
 def _names(data: Any) -> Iterator[str]:
