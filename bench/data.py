@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
+import sqlalchemy as sa
+
 from adapters.facts import insert_spans
+from adapters.schema import fact
 from api.wiring import CATALOGUE, Tarikh
 from domain.calendar import FOREVER, format_day, parse_day
 from domain.event import Event
@@ -97,6 +101,14 @@ def _insert(core: Tarikh, some: list[Span]) -> int:
         return insert_spans(connection, 0, some)
 
 
+def held(core: Tarikh) -> Iterator[Span]:
+    """All fact rows of such a database, that of its first event too: what peers are filled with."""
+    columns = [fact.c[name] for name in (*FactRow._fields, "opened", "closed")]
+    with core.database.transaction() as connection:
+        for *row, opened, closed in connection.execute(sa.select(*columns).order_by(fact.c.id)):
+            yield Span(FactRow(*row), opened, closed)
+
+
 def _event(number: int) -> Event:
     return CATALOGUE.event({
         "subject": f"designation:generated-{number}", "type": "designation.listed", "record_id": "listed", "effective": "2018-11-05",
@@ -109,6 +121,11 @@ def points(era: tuple[int, int], count: int, seed: int = 2) -> list[Point]:
     random = Random(seed)
     quarter = (era[1] - era[0]) // 4
     return [Point(day, day + 30) for day in (random.randrange(era[0] + quarter, era[1] - quarter) for _ in range(count))]
+
+
+def instant(position: int) -> datetime:
+    """When a position was recorded, for peers that know of instants alone."""
+    return datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=position)
 
 
 def basis(point: Point, position: int = POSITIONS) -> Basis:
