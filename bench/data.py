@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
+import sqlalchemy as sa
+
 from adapters.facts import insert_spans
+from adapters.schema import fact
 from api.wiring import CATALOGUE, Tarikh
 from domain.calendar import FOREVER, format_day, parse_day
 from domain.event import Event
@@ -45,13 +49,15 @@ def spans(count: int, seed: int = 1) -> Iterator[Span]:
         since = random.randrange(era[0], max(era[0] + 1, era[1] - length))
         known = since + int(random.expovariate(0.5))
         opened = 1 + made * (POSITIONS // 2 - 1) // count
+        number = made
         for known_from, known_to in _known(random, known):
-            row = _row(made, since, since + length, known_from, known_to)
+            box = since, since + length, known_from, known_to
+            row = _row(number, *box, made)
             made += 1
             if random.random() < CLOSED / (1 - CLOSED):
                 closed = random.randrange(POSITIONS // 2 + 1, POSITIONS)
                 yield Span(row, opened, closed)
-                yield Span(_row(made, since, since + length, known_from, known_to), closed, OPEN)
+                yield Span(_row(number, *box, made), closed, OPEN)
                 made += 1
             else:
                 yield Span(row, opened, OPEN)
@@ -64,12 +70,12 @@ def _known(random: Random, known: int) -> list[tuple[int, int]]:
     return [(known, corrected), (corrected, FOREVER)]
 
 
-def _row(number: int, valid_from: int, valid_to: int, known_from: int, known_to: int) -> FactRow:
+def _row(number: int, valid_from: int, valid_to: int, known_from: int, known_to: int, told: int) -> FactRow:
     family = FAMILIES[number % len(FAMILIES)]
     subject, key = f"{family}:generated-{number}", "standing:USA"
     body = json.dumps({
         "subject": subject, "key": key, "kind": "standing", "status": "alleged", "since": format_day(valid_from), "until": format_day(valid_to),
-        "certainty": "certain", "attributes": {"party": "USA", "statement": _FILL * 3, "number": number}, "because": [f"{subject}@1"]},
+        "certainty": "certain", "attributes": {"party": "USA", "statement": _FILL * 3, "number": told}, "because": [f"{subject}@1"]},
         separators=(",", ":")).encode()
     return FactRow(subject, family, RELATION, key, "standing", "alleged", valid_from, valid_to, known_from, known_to, body)
 
@@ -97,6 +103,14 @@ def _insert(core: Tarikh, some: list[Span]) -> int:
         return insert_spans(connection, 0, some)
 
 
+def held(core: Tarikh) -> Iterator[Span]:
+    """All fact rows of such a database, that of its first event too: what peers are filled with."""
+    columns = [fact.c[name] for name in (*FactRow._fields, "opened", "closed")]
+    with core.database.transaction() as connection:
+        for *row, opened, closed in connection.execute(sa.select(*columns).order_by(fact.c.id)):
+            yield Span(FactRow(*row), opened, closed)
+
+
 def _event(number: int) -> Event:
     return CATALOGUE.event({
         "subject": f"designation:generated-{number}", "type": "designation.listed", "record_id": "listed", "effective": "2018-11-05",
@@ -109,6 +123,11 @@ def points(era: tuple[int, int], count: int, seed: int = 2) -> list[Point]:
     random = Random(seed)
     quarter = (era[1] - era[0]) // 4
     return [Point(day, day + 30) for day in (random.randrange(era[0] + quarter, era[1] - quarter) for _ in range(count))]
+
+
+def instant(position: int) -> datetime:
+    """When a position was recorded, for peers that know of instants alone."""
+    return datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=position)
 
 
 def basis(point: Point, position: int = POSITIONS) -> Basis:
