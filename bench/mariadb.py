@@ -45,9 +45,10 @@ _WHERE = "relation = %s AND valid_from <= %s AND valid_to > %s AND known_from <=
 @contextmanager
 def server(folder: Path) -> Iterator[Path]:
     """A server with its data in a folder; its socket. Raises Absent where there is none."""
-    daemon, install = shutil.which("mariadbd") or shutil.which("mysqld"), shutil.which("mariadb-install-db")
+    where = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))  # where servers are, and not everybody looks
+    daemon, install = shutil.which("mariadbd", path=where), shutil.which("mariadb-install-db", path=where)
     if daemon is None or install is None:
-        raise Absent(f"no MariaDB server is installed: mariadbd and mariadb-install-db, {OLDEST} or newer, must be on the PATH")
+        raise Absent(f"no MariaDB server is installed: mariadbd and mariadb-install-db, {OLDEST} or newer, are needed")
     data, socket, user = folder / "data", folder / "socket", ["--user=root"] if os.geteuid() == 0 else []
     made = subprocess.run([install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *user],
                           capture_output=True, text=True, check=False)

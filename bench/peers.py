@@ -64,7 +64,7 @@ def _or_told(goals: Mapping[str, float], targets: Iterator[Target]) -> Iterator[
     try:
         yield from targets
     except Absent as why:
-        print(f"NOT MEASURED: {', '.join(goals)}: {why}", file=sys.stderr, flush=True)
+        print(f"NOT MEASURED: {'; '.join(goals)}: {why}", file=sys.stderr, flush=True)
         yield from (not_measured(name, ENGINE, f"at least {goal:g}", why) for name, goal in goals.items())
 
 
