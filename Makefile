@@ -31,11 +31,11 @@ check: lint test  ## what CI runs
 docs: .venv/dev.stamp  ## what is generated: docs/families.md, docs/events.md, the OpenAPI examples
 	$(BIN)/python -m tests.generate
 
-bench: .venv/dev.stamp  ## every ratio beside its goal, into docs/performance.md and build/bench.json
+bench: .venv/bench.stamp  ## every ratio beside its goal, into docs/performance.md and build/bench.json
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m bench
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m bench.exports
 
-bench-quick: .venv/dev.stamp  ## the same with smaller tables, in two minutes
+bench-quick: .venv/bench.stamp  ## the same with smaller tables, in two minutes
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m bench --quick
 
 bench-lists: .venv/dev.stamp  ## daily lists against csv (DAILY_LISTS names an archive of daily sdn.csv files)
@@ -49,6 +49,8 @@ lock:  ## pin anew; needs uv
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
 	uv pip compile pyproject.toml --extra dev --extra postgresql -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --extra bench -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --no-emit-package pip -c requirements-dev.lock -o requirements-bench.lock
 
 clean:
 	rm -rf .venv build *.egg-info
@@ -63,4 +65,8 @@ clean:
 
 .venv/dev.stamp: .venv/run.stamp requirements-dev.lock
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+.venv/bench.stamp: .venv/dev.stamp requirements-bench.lock  # without what they depend on: Datasette names pip, which is there
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.lock
 	touch $@
