@@ -123,11 +123,13 @@ def spans_of(stream: list[Logged], catalogue: Catalogue) -> list[Span]:
 
 def _chunks(streams: Iterator[list[Logged]]) -> Iterator[list[list[Logged]]]:
     chunk: list[list[Logged]] = []
+    events = 0
     for stream in streams:
         chunk.append(stream)
-        if sum(map(len, chunk)) >= CHUNK:
+        events += len(stream)
+        if events >= CHUNK:
             yield chunk
-            chunk = []
+            chunk, events = [], 0
     if chunk:
         yield chunk
 
