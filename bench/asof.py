@@ -12,7 +12,7 @@ from domain.family import RELATION
 from projections.ports import Found
 from reliability.databases import ENGINES, databases, owned
 
-SMALL, LARGE, QUICK = 10_000, 1_000_000, 100_000
+SMALL, LARGE, QUICK = 10_000, 1_000_000, 30_000
 OLDER = POSITIONS * 3 // 4  # half of the closed rows, a tenth of all, were closed after it
 KEYED = {"sqlite": (2.0, 1.2), "postgresql": (2.3, 1.3)}
 GROWTH = {"sqlite": 1.5, "postgresql": 2.0}

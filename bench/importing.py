@@ -24,7 +24,7 @@ from bench.measure import Target, at_least, at_most
 from bench.writing import BATCH, events
 from reliability.databases import ENGINES, Databases, databases, owned
 
-LARGE, QUICK = 1_000_000, 20_000
+LARGE, QUICK = 1_000_000, 5_000
 FLAT = 1.3
 
 
