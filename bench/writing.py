@@ -56,8 +56,9 @@ def _compared(engine: str, on: Databases, count: int) -> Iterator[Target]:
                    f"{rate['log']} and {rate['raw']} events a second")
     yield at_least("record in batches of 500 with facts, against raw", engine, seconds["raw"] / seconds["facts"], 0.15,
                    f"{rate['facts']} and {rate['raw']} events a second")
-    yield at_least("rebuild of all facts on one core, against the same rows written raw", engine, seconds["raw facts"] / seconds["rebuild"], 0.35,
-                   f"{seconds['rebuild']:.2f} s and {seconds['raw facts']:.2f} s for {count:,} events")
+    yield at_least("rebuild of all facts on one core, against the fact rows written raw", engine, seconds["raw facts"] / seconds["rebuild"], 0.35,
+                   f"{seconds['rebuild']:.2f} s and {seconds['raw facts']:.2f} s for {count:,} events; with the rows of places and names, "
+                   f"which it writes too, {seconds['raw rows']:.2f} s")
     yield at_least("rebuild on two cores against one", engine, seconds["rebuild"] / seconds["rebuild on two"], 1.6,
                    f"{seconds['rebuild on two']:.2f} s and {seconds['rebuild']:.2f} s")
 
@@ -70,7 +71,8 @@ def _round(on: Databases, batches: list[list[Event]], pairs: list[list[tuple[Eve
         rows, facts = _all(full, log), {table: _all(full, table) for table in PROJECTED}
         taken["raw"] = _timed([rows[i : i + BATCH] for i in range(0, len(rows), BATCH)], lambda some: _write(raw, log, some))
         taken["log"] = _timed(pairs, lambda some: alone.log.append(some, lambda *_: None))
-        taken["raw facts"] = _timed(list(facts.items()), lambda some: _write(raw, *some))
+        taken["raw facts"] = _timed([fact], lambda table: _write(raw, table, facts[table]))
+        taken["raw rows"] = taken["raw facts"] + _timed(PROJECTED[1:], lambda table: _write(raw, table, facts[table]))
         taken["rebuild"] = _timed([None], lambda _: full.rebuild(lambda _: None))
         taken["rebuild on two"] = _timed([None], lambda _: full.rebuild(lambda _: None, workers=2))
         assert len(_all(alone, log)) == len(rows)
