@@ -57,11 +57,8 @@ def test_what_is_generated_is_what_make_docs_would_write(made: dict[Path, str], 
 
 
 def test_every_example_that_the_routes_name_is_there_and_short() -> None:
-    named = {
-        name
-        for path in (ROOT / "api" / "routes").glob("*.py")
-        for name in re.findall(r'(?:documented\(models\.\w+, |example\()"([\w-]+)"', path.read_text(encoding="utf-8"))
-    }
+    named = {name for path in (ROOT / "api" / "routes").glob("*.py")
+             for name in re.findall(r'(?:documented\(models\.\w+, |example\()"([\w-]+)"', path.read_text(encoding="utf-8"))}
     assert named == json.loads(text_of("api/examples.json")).keys()
     assert len(text_of("api/examples.json").encode()) < 60_000
 
@@ -214,18 +211,10 @@ def test_the_family_of_contributing_passes_the_tests_of_contributing(visit: Modu
 def test_the_family_of_contributing_is_recorded_and_answered(visit: ModuleType, fresh: Callable[[], str]) -> None:
     catalogue = Catalogue([*CATALOGUE.families.values(), visit.FAMILY])
     log = Log(fresh())
-    event = catalogue.event(
-        {
-            "subject": "visit:zarif-new-york-2019",
-            "type": "visit.began",
-            "record_id": "a",
-            "effective": "2019-07-14",
-            "known": "2019-07-14",
-            "until": "2019-07-22",
-            "data": {"visitor": "mohammad-javad-zarif", "name": "Zarif in New York"},
-            "sources": [{"publisher": "p", "title": "t"}],
-        }
-    )
+    event = catalogue.event({
+        "subject": "visit:zarif-new-york-2019", "type": "visit.began", "record_id": "a", "effective": "2019-07-14",
+        "known": "2019-07-14", "until": "2019-07-22", "data": {"visitor": "mohammad-javad-zarif", "name": "Zarif in New York"},
+        "sources": [{"publisher": "p", "title": "t"}]})
     Writer(log, catalogue).record([event])
     answers = Answers(catalogue, LogReader(log.database, catalogue), FactStore(log.database), lambda: TODAY)
     answer = json.loads(answers.facts(answers.basis("2019-07-21"), "visits", {"visitor": "mohammad-javad-zarif"}, 10).body)
