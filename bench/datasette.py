@@ -17,17 +17,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import Popen
-from time import monotonic, sleep
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from adapters.stab import statement
 from bench.data import POSITIONS, Point
 from bench.measure import Absent
+from bench.process import wait_for
 from domain.family import RELATION
-from tests.postgres import _free_port
+from tests.postgres import free_port
 
-START_SECONDS = 60
 SETTINGS = {"max_returned_rows": 100_000, "sql_time_limit_ms": 60_000}
 
 
@@ -39,17 +38,13 @@ def serving(database: Path, folder: Path, cpu: int) -> Iterator[int]:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("VACUUM INTO ?", (str(folder / "bench.db"),))
     (folder / "metadata.json").write_text(json.dumps({"databases": {"bench": {"queries": {"state": {"sql": _sql()}}}}}), encoding="utf-8")
-    port, settings = _free_port(), [word for name, value in SETTINGS.items() for word in ("--setting", name, str(value))]
+    port, settings = free_port(), [word for name, value in SETTINGS.items() for word in ("--setting", name, str(value))]
     with (folder / "output").open("wb") as output:
         process = Popen([sys.executable, "-m", "datasette", "serve", "-i", str(folder / "bench.db"), "-m", str(folder / "metadata.json"),
                          "-p", str(port), *settings], stdout=output, stderr=output, start_new_session=True)
     try:
         os.sched_setaffinity(process.pid, {cpu})  # before it has threads, which take it over
-        until = monotonic() + START_SECONDS
-        while not _ready(port):
-            if process.poll() is not None or monotonic() > until:
-                raise Absent(f"datasette did not come up: {(folder / 'output').read_text('utf-8', 'replace')[-500:]}")
-            sleep(0.1)
+        wait_for("datasette", process, lambda: _ready(port), folder / "output")
         yield port
     finally:
         process.terminate()

@@ -18,18 +18,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import pymysql
 
 from bench.data import DENSE, Point, instant
 from bench.measure import Absent
+from bench.process import wait_for
 from domain.calendar import FOREVER
 from domain.family import RELATION
 from projections.boxes import OPEN, Span
 
-START_SECONDS = 60
 OLDEST = "10.11"  # system_versioning_insert_history, without which nothing can have been recorded before today
 _COLUMNS = "subject, family, `key`, kind, status, body"
 _TABLE = """CREATE TABLE fact (
@@ -60,11 +59,7 @@ def server(folder: Path) -> Iterator[Path]:
              "--innodb-buffer-pool-size=2G", "--innodb-log-file-size=512M", "--local-infile=1", "--default-time-zone=+00:00", *user],
             stdout=output, stderr=output, start_new_session=True)
     try:
-        until = monotonic() + START_SECONDS
-        while not socket.exists():
-            if process.poll() is not None or monotonic() > until:
-                raise Absent(f"the MariaDB server did not come up: {(folder / 'output').read_text('utf-8', 'replace')[-500:]}")
-            sleep(0.1)
+        wait_for("the MariaDB server", process, socket.exists, folder / "output")
         yield socket
     finally:
         process.terminate()

@@ -17,7 +17,7 @@ from tempfile import mkstemp
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-from tests.postgres import _free_port
+from tests.postgres import free_port
 
 TARIKH = Path(sys.executable).with_name("tarikh")
 KEY = secrets.token_urlsafe(32)
@@ -29,7 +29,7 @@ class Service:
     """A process that serves a database; `cpu` is the core it is pinned to, `settings` are environment variables."""
 
     def __init__(self, url: str, cpu: int | None = None, **settings: str) -> None:
-        self.url, self.cpu, self.port = url, cpu, _free_port()
+        self.url, self.cpu, self.port = url, cpu, free_port()
         self._environment = {**os.environ, "TARIKH_DATABASE_URL": url, "TARIKH_API_KEY": KEY, **settings}
         handle, name = mkstemp(prefix="tarikh-serve-")
         os.close(handle)

@@ -49,13 +49,13 @@ class Postgres:
             os.chown(self.folder, NOBODY, NOBODY)
             os.chown(self.data, NOBODY, NOBODY)
         self.bin = self._reachable(source)
-        self.port = _free_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._run("initdb", "-D", self.data, "-U", "tarikh", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         try:
             self.start()
         except RuntimeError:  # another process may have taken the port since: once more, on another one
-            self.port = _free_port()
+            self.port = free_port()
             self.start()
 
     def _reachable(self, source: Path) -> Path:
@@ -113,7 +113,7 @@ class Postgres:
         self._janitor.communicate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

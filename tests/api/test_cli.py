@@ -23,6 +23,7 @@ from api.cli import app
 from api.wiring import Tarikh
 from tests.api.ask import concluded, event, withdrew
 from tests.databases import Databases
+from tests.postgres import free_port
 
 DAY = ("--as-of", "2021-01-12", "--known-at", "2021-01-12")
 MASRI = "incident:al-masri-killing"
@@ -296,12 +297,6 @@ def test_help_names_every_command_setting_and_exit_code() -> None:
 
 
 # ---------------------------------------------------------------- serve
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for(url: str, seconds: float = 20) -> bytes:
     deadline = time.monotonic() + seconds
     while True:

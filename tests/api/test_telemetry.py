@@ -33,9 +33,10 @@ from api import cli, telemetry
 from api.http import create_app
 from api.wiring import Settings, Tarikh
 from tests.api.ask import HERE, concluded, withdrew
-from tests.api.test_cli import free_port, wait_for
+from tests.api.test_cli import wait_for
 from tests.conftest import KEY
 from tests.databases import Files
+from tests.postgres import free_port
 from tests.serving import serving
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
