@@ -24,10 +24,10 @@ from adapters.bulk import insert_rows
 from adapters.database import Database, newest_revision, upgrade
 from adapters.lists.model import Damaged
 from adapters.log import lock
-from adapters.schema import fact, log, mark, metadata, name, projection
+from adapters.schema import cube, fact, log, mark, metadata, name, projection
 from domain.errors import BadQuestion, Refused
 
-KEPT = tuple(table for table in metadata.sorted_tables if table not in (log, fact, mark, name, projection))  # beside the log
+KEPT = tuple(table for table in metadata.sorted_tables if table not in (log, fact, mark, name, cube, projection))  # beside the log
 CHUNK = 1000  # rows in memory
 Progress = Callable[[str, int], None]  # called with what is done now, and the number of rows since the last call
 Row = tuple[Any, ...]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from adapters import cube
 from adapters.bulk import insert_rows
 from adapters.database import Database
 from adapters.log import stream_id
@@ -19,10 +20,11 @@ from domain.calendar import FOREVER
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
+from projections.cube import Cell, cells, is_counted, known_days, totals
 from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
-VERSION = 2  # of the rows: raise it when rows change their meaning, and `rebuild`
+VERSION = 3  # of the rows: raise it when rows change their meaning, and `rebuild`
 READ = 2000  # rows in memory, unless one subject has more
 AnyRow = FactRow | MarkRow | NameRow
 _TABLES: dict[type[Any], sa.Table] = {FactRow: fact, MarkRow: mark, NameRow: name}
@@ -67,12 +69,16 @@ def _stored(row: AnyRow, generation: int, opened: int, closed: int) -> tuple[Any
 
 
 def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span]) -> int:
-    """Writes rows with their life on the recorded axis. Returns how many."""
+    """Writes rows with their life on the recorded axis, all those of a subject together. Returns how many."""
     by_table: dict[type[Any], list[tuple[Any, ...]]] = {}
+    counted: list[FactRow] = []
     for span in spans:
         by_table.setdefault(type(span.row), []).append(_stored(span.row, generation, span.opened, span.closed))
+        if span.closed == OPEN and isinstance(span.row, FactRow) and is_counted(span.row):
+            counted.append(span.row)
     for cls, rows in by_table.items():
         insert_rows(connection, _TABLES[cls], _STORED[cls], rows)
+    cube.add(connection, generation, cells(counted))
     return sum(map(len, by_table.values()))
 
 
@@ -84,6 +90,7 @@ def current_generation(connection: sa.Connection) -> int:
 def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], batch: int, new: Container[str] = ()) -> None:
     """Closes the rows of these subjects that no longer hold at this batch, and opens those that do; `new` ones have none yet."""
     generation = current_generation(connection)
+    differences: Counter[Cell] = Counter()
     for cls, table in _TABLES.items():
         closed: list[dict[str, int]] = []
         opened: list[tuple[Any, ...]] = []
@@ -92,10 +99,23 @@ def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], bat
             held = {} if subject in new else {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
             closed += [{"gone": id_} for row, id_ in held.items() if row not in wanted]
             opened += [_stored(row, generation, batch, OPEN) for row in (wanted - held.keys() if held else wanted)]
+            differences.update(_moved(held.keys(), wanted))
         if closed:
             connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch), closed)
         if opened:
             insert_rows(connection, table, _STORED[cls], opened)
+    cube.add(connection, generation, differences)
+
+
+def _moved(held: Set[AnyRow], wanted: Set[AnyRow]) -> Counter[Cell]:
+    """What the cube gains where open rows of a subject become others. Of a key that changes all rows are looked at, for they may be
+    certain together."""
+    keys = {row.key for row in held ^ wanted if isinstance(row, FactRow) and is_counted(row)}
+    if not keys:
+        return Counter()
+    lost, gained = (cells(row for row in rows if isinstance(row, FactRow) and row.key in keys) for rows in (held, wanted))
+    gained.subtract(lost)
+    return gained
 
 
 def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, generation: int, subject: str) -> Iterator[tuple[int, AnyRow]]:
@@ -137,7 +157,7 @@ def stored_subjects(connection: sa.Connection, generation: int) -> set[str]:
 
 def stored_generations(connection: sa.Connection) -> set[int]:
     """The generations that have rows."""
-    return {g for table in _TABLES.values() for g in connection.scalars(sa.select(table.c.generation).distinct())}
+    return cube.generations(connection).union(*(connection.scalars(sa.select(table.c.generation).distinct()) for table in _TABLES.values()))
 
 
 def lost_events(connection: sa.Connection, generation: int, last: int) -> list[str]:
@@ -153,6 +173,13 @@ def lost_events(connection: sa.Connection, generation: int, last: int) -> list[s
 
 def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[str] | None = None) -> None:
     """Forgets a generation, or some subjects of one. Facts are disposable."""
+    if subjects is None:
+        cube.forget(connection, generation)
+    else:
+        held = Counter[Cell]()
+        for subject in subjects:
+            held.subtract(_moved(set(), {row for _, row in _open_rows(connection, FactRow, fact, generation, subject)}))
+        cube.add(connection, generation, held)
     for table in _TABLES.values():
         query = table.delete().where(table.c.generation == generation)
         if subjects is not None:
@@ -236,6 +263,18 @@ class FactStore:
     def past_of_subject(self, basis: Basis, subject: str) -> list[Found]:
         """Facts of one subject that ended before the basis's day."""
         return self._held(basis, fact.c.subject == subject, fact.c.valid_to <= basis.as_of)
+
+    def counts(self, basis: Basis, relation: str, series: str, steps: Sequence[tuple[int, int]]) -> list[dict[str, Any]] | None:
+        """`{"value", "possible", "by"}` of a series that counts, at each (end of a month, known day), both ascending.
+
+        None where the cube cannot tell: the log has gone on since the basis, the facts are of another version, or an item is too long.
+        """
+        with self.database.transaction() as connection:
+            last = connection.execute(sa.select(log.c.position, log.c.latest_known).order_by(log.c.position.desc()).limit(1)).first()
+            if last is None or last[0] != basis.position or written_version(connection) != VERSION:
+                return None
+            found = cube.read(connection, current_generation(connection), relation, series, known_days(steps, last[1]), steps[-1][0])
+        return totals(found, steps)
 
     def between(self, basis: Basis, relation: str, family: str, first: int, last: int) -> list[Found]:
         """What held at some time from `first` to `last`, both days included, as known on the basis."""

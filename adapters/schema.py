@@ -46,7 +46,7 @@ snapshot = sa.Table(  # of applications of the eventsourcing library that keep t
 projection = sa.Table(
     "projection", metadata,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("generation", _Big, nullable=False),  # which rows of fact, mark and name answer questions
+    sa.Column("generation", _Big, nullable=False),  # which rows of fact, mark, name and cube answer questions
     sa.Column("version", sa.Integer, nullable=False),  # of the code that wrote them
 )
 
@@ -106,6 +106,18 @@ name = sa.Table(
     sa.Column("opened", _Big, nullable=False),
     sa.Column("closed", _Big, nullable=False),
     sa.Index("ix_name_subject", "generation", "subject", "closed"),
+)
+
+cube = sa.Table(  # the corners of what series count, gathered by month: see projections.cube; of the newest position alone
+    "cube", metadata,
+    sa.Column("generation", _Big, primary_key=True, autoincrement=False),
+    sa.Column("relation", sa.Text, primary_key=True),
+    sa.Column("series", sa.Text, primary_key=True),
+    sa.Column("known", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("item", sa.Text, primary_key=True),
+    sa.Column("valid", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("difference", _Big, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 idempotency = sa.Table(

@@ -90,8 +90,13 @@ def counted(spec: Count, found: Iterable[Found], day: int) -> dict[str, Any]:
     for facts in keys.values():
         if key_is_certain(facts, day):
             certain += 1
-            by.update(set.intersection(*(_items(fact["attributes"].get(spec.by)) for fact in facts)) if spec.by else ())
+            by.update(items_of(facts, spec))
     return {"value": certain, "possible": len(keys) - certain, "by": dict(sorted(by.items()))}
+
+
+def items_of(facts: Sequence[dict[str, Any]], spec: Count) -> set[str]:
+    """The items that a certain key is counted under: those that all its words share."""
+    return set.intersection(*(_items(fact["attributes"].get(spec.by)) for fact in facts)) if spec.by else set()
 
 
 def _items(value: Any) -> set[str]:

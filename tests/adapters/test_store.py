@@ -13,9 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.facts import claim_generation, current_generation, rows_to_store, stored_rows
+from adapters.facts import (
+    VERSION,
+    claim_generation,
+    current_generation,
+    ensure_pointer,
+    rows_to_store,
+    stored_generations,
+    stored_rows,
+)
 from adapters.rebuild import rebuild, spans_of, verify
-from adapters.schema import fact, log, metadata
+from adapters.schema import cube, fact, log, metadata, projection
 from adapters.stab import nodes, statement
 from domain.calendar import FOREVER, LAST_DAY, format_day, parse_day
 from domain.catalogue import CATALOGUE
@@ -26,14 +34,16 @@ from domain.timeline import SCHEDULED, bounds, fold, records, timelines
 from projections.answers import decode_cursor
 from projections.basis import Basis, format_instant
 from projections.boxes import OPEN
+from projections.cube import month_end
 from projections.events import event_json
 from projections.series import COUNTS, Count, step_days
 from tests.adapters.store import Basis3, Store, recorded
 from tests.build import say
 from tests.databases import Files
-from tests.histories import NAMES, SEEDS, logs, points, share
+from tests.histories import DAY0, NAMES, SEEDS, logs, points, share
 
 URLs = Callable[[], str]
+COUNTED = sorted({spec.family for spec in COUNTS.values()})
 FACTS = [name for name in NAMES if not CATALOGUE.families[name].recorded_alone]
 
 
@@ -120,7 +130,7 @@ def _set(told: list[Any]) -> list[bytes]:
 
 # ---------------------------------------------------------------- series
 @share(5)
-@given(logs(["designation", "program", "authorization", "agreement", "campaign", "incident", "negotiation", "allegation"], max_events=10),
+@given(logs(COUNTED, max_events=10),
        SEEDS, st.booleans(), st.sampled_from(["day", "week", "month"]))
 def test_a_series_counts_what_the_fold_gives_at_the_end_of_each_step(
     fresh: URLs, log: list[Logged], seed: int, point_in_time: bool, step: str
@@ -134,6 +144,50 @@ def test_a_series_counts_what_the_fold_gives_at_the_end_of_each_step(
             for item, day in zip(told["items"], step_days(first, first + 9, step), strict=True):
                 known = min(day, known_at) if point_in_time else known_at
                 assert (item["value"], item["possible"], item["by"]) == _naive_count(store, spec, (day, known, position))
+
+
+@share(4)
+@given(logs(COUNTED, max_events=10), SEEDS, st.booleans(), st.sampled_from(["month", "quarter"]))
+def test_the_ends_of_months_are_counted_by_the_cube_where_the_log_has_not_gone_on(
+    fresh: URLs, log: list[Logged], seed: int, point_in_time: bool, step: str
+) -> None:
+    with recorded(fresh(), log) as store:
+        for (_, known_at, position), name in zip([(0, log[-1].event.known_day + 400, log[-1].batch), *points(log, seed, 3)], COUNTS, strict=False):
+            days = step_days(DAY0 - 70, DAY0 + 130, step)
+            steps = [(day, min(day, known_at) if point_in_time else known_at) for day in days]
+            asked = store.ask(DAY0, known_at, position)
+            told = json.loads(store.answers.series(asked, name, format_day(days[0]), format_day(days[-1]), step, point_in_time))["items"]
+            assert [(item["value"], item["possible"], item["by"]) for item in told] == [
+                _naive_count(store, COUNTS[name], (*day, position)) for day in steps]
+            ends = [(day, known) for day, known in steps if day == month_end(day)]
+            cube = store.facts.counts(asked.basis, RELATION, name, ends)
+            assert (cube is None) == (position < log[-1].batch)
+            assert cube in (None, [{key: item[key] for key in ("value", "possible", "by")} for item, (day, _) in zip(told, steps, strict=True)
+                                   if day == month_end(day)])
+
+
+def test_facts_of_another_version_are_counted_without_the_cube(fresh: URLs) -> None:
+    store = Store(fresh())
+    store.append([say("campaign.launched", "2020-01-10")])
+    asked, steps = store.ask(DAY0 + 60, DAY0 + 60, 1), [(DAY0 + 30, DAY0 + 60)]
+    assert store.facts.counts(asked.basis, RELATION, "campaigns_active", steps) == [{"value": 1, "possible": 0, "by": {"X": 1}}]
+    with store.database.transaction(write=True) as connection:
+        ensure_pointer(connection)
+        connection.execute(projection.update().values(version=VERSION - 1))
+        connection.execute(cube.delete())
+    assert store.facts.counts(asked.basis, RELATION, "campaigns_active", steps) is None
+    told = json.loads(store.answers.series(asked, "campaigns_active", "2020-01-01", "2020-01-31", "month", False))
+    store.log.close()
+    assert told["items"][0]["value"] == 1
+
+
+def test_an_item_may_be_as_long_as_a_text(fresh: URLs) -> None:
+    store = Store(fresh())
+    name = "".join(chr(0x4E00 + number * 7 % 20000) for number in range(4000))  # nothing to compress
+    store.append([say("campaign.launched", "2020-01-10", name=name)])
+    told = json.loads(store.answers.series(store.ask(DAY0, DAY0 + 60, 1), "campaigns_active", "2020-01-01", "2020-01-31", "month", False))
+    store.log.close()
+    assert told["items"][0]["by"] == {name: 1}
 
 
 def _naive_count(store: Store, spec: Count, basis: Basis3) -> tuple[int, int, dict[str, int]]:
@@ -432,6 +486,20 @@ def test_verify_finds_a_mark_or_a_name_that_was_removed_by_hand(store: Store, ta
     assert "1 missing" in faults[0]
 
 
+@pytest.mark.parametrize("statement", [
+    "UPDATE cube SET difference = difference + 1 WHERE item = '' AND known > 0", "DELETE FROM cube WHERE item = '' AND known > 0",
+    "UPDATE cube SET valid = valid + 1 WHERE item = '' AND known = 0", "UPDATE cube SET item = '=FRA' WHERE item = '=IRN' AND known = -1",
+])
+def test_verify_finds_a_count_that_was_changed_by_hand(fresh: URLs, statement: str) -> None:
+    store = Store(fresh())
+    store.append([say("agreement.concluded", "2015-07-14", parties=["IRN"])])
+    assert verify(store.database).faults == []
+    assert _tamper(store, statement) == ["agreement_participants: its counts by month are not those of the facts: rebuild"]
+    rebuild(store.database)
+    assert verify(store.database).faults == []
+    store.log.close()
+
+
 def test_rebuilding_puts_right_what_verify_found(store: Store) -> None:
     before = _rows(store)
     assert _tamper(store, "UPDATE fact SET status = 'gone' WHERE id = (SELECT min(id) FROM fact)")
@@ -460,14 +528,16 @@ def test_a_rebuild_that_another_one_overtook_stops_and_its_processes_too(store: 
 
 def test_a_rebuild_that_died_leaves_nothing_behind(store: Store) -> None:
     before = _rows(store)
-    with store.database.transaction(write=True) as connection:  # all that it had come to write are a mark and a name
+    with store.database.transaction(write=True) as connection:  # all that it had come to write are a mark, a name and a count
         generation = claim_generation(connection)
-        for table in ("mark", "name"):
+        for table in ("mark", "name", "cube"):
             names = _names(table)
             values = ", ".join(str(generation) if name == "generation" else name for name in names)
             connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} LIMIT 1")
     rebuild(store.database)
     assert _rows(store) == before
+    with store.database.transaction() as connection:
+        assert stored_generations(connection) == {current_generation(connection)}
 
 
 def test_what_is_appended_during_a_rebuild_is_in_the_new_facts(store: Store) -> None:

@@ -1,0 +1,54 @@
+"""The cube in the database: differences added in the transaction that moves the facts, and read for a whole series at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.schema import cube
+from projections.cube import Cell
+
+_PLACES = ("generation", *Cell._fields)
+_ADDED = f"({', '.join((*_PLACES, 'difference'))})"
+_THERE = f"ON CONFLICT ({', '.join(_PLACES)}) DO UPDATE SET difference = cube.difference + excluded.difference"
+_SQLITE = f"INSERT INTO cube {_ADDED} VALUES ({', '.join('?' * 7)}) {_THERE}"
+_POSTGRESQL = (f"INSERT INTO cube {_ADDED} SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::integer[], %s::text[], %s::integer[], "
+               f"%s::bigint[]) {_THERE}")
+
+
+def add(connection: sa.Connection, generation: int, differences: Mapping[Cell, int]) -> None:
+    """Adds differences, in order: writers that meet wait for each other, and never both ways."""
+    rows = sorted((*cell, difference) for cell, difference in differences.items() if difference)
+    if not rows:
+        return
+    raw: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        raw.executemany(_SQLITE, ((generation, *row) for row in rows))
+    else:
+        raw.execute(_POSTGRESQL, (generation, *map(list, zip(*rows, strict=True))))
+
+
+def stored(connection: sa.Connection, generation: int) -> Counter[Cell]:
+    """Every difference of a generation that is not nothing."""
+    query = sa.select(*(cube.c[name] for name in Cell._fields), cube.c.difference).where(cube.c.generation == generation, cube.c.difference != 0)
+    return Counter({Cell(*place): difference for *place, difference in connection.execute(query)})
+
+
+def generations(connection: sa.Connection) -> set[int]:
+    """Those that have any difference."""
+    return set(connection.scalars(sa.select(cube.c.generation).distinct()))
+
+
+def forget(connection: sa.Connection, generation: int) -> None:
+    """Deletes a generation."""
+    connection.execute(cube.delete().where(cube.c.generation == generation))
+
+
+def read(connection: sa.Connection, generation: int, relation: str, series: str, known: tuple[int, int], last: int) -> list[tuple[Any, ...]]:
+    """(item, known, valid, difference) of a series, for `known` from the first to the last and months up to that which ends on `last`."""
+    query = sa.select(cube.c.item, cube.c.known, cube.c.valid, cube.c.difference).where(
+        cube.c.generation == generation, cube.c.relation == relation, cube.c.series == series, cube.c.valid <= last)
+    return [tuple(row) for row in connection.execute(query.where(cube.c.known.between(*known)))]

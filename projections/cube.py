@@ -1,0 +1,137 @@
+"""The cube behind the series that count: how many keys hold at the end of a month, kept as differences (see ADR 0018).
+
+What a count says is a set of boxes in valid x known, each with the items that it is counted under. A box adds one at the corner where it
+begins on both axes and takes it back where it ends on one of them, so a count on a basis is the sum of the corners at or before it on
+both. Corners are gathered by the last day of their valid month; so the sums are those of ends of months, as known on any day.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+from domain.calendar import FOREVER, parse_edtf_day
+from projections.boxes import FactRow
+from projections.certainty import key_is_certain
+from projections.series import COUNTS, Count, items_of, step_end
+
+VALUE, POSSIBLE, BY = "", "?", "="  # what is counted: keys for certain, keys possibly, and the certain ones by item, which follows the sign
+LONG = "!"  # in place of an item longer than LONGEST, which no index of PostgreSQL takes: where there is one, the cube does not answer
+LONGEST = 500  # characters
+ANY = 0  # in place of a known day: whatever is known, ever
+SEEN = -1  # likewise: as known on the day itself; `valid` is the end of the month of the later of the two days
+
+
+Box = tuple[int, int, int, int]  # valid_from, valid_to, known_from, known_to
+
+
+class Cell(NamedTuple):
+    """Where corners are gathered."""
+
+    relation: str
+    series: str
+    known: int  # a day, ANY or SEEN
+    item: str
+    valid: int  # the last day of a month
+
+
+_SERIES: dict[tuple[str, str, str], list[tuple[str, Count]]] = defaultdict(list)
+for _name, _spec in COUNTS.items():
+    for _kind in _spec.kinds:
+        for _status in _spec.statuses:
+            _SERIES[_spec.family, _kind, _status].append((_name, _spec))
+
+
+# ---------------------------------------------------------------- written
+@lru_cache(maxsize=65536)
+def month_end(day: int) -> int:
+    """The last day of the month that a day is in."""
+    return step_end(day, "month")
+
+
+def is_counted(row: FactRow) -> bool:
+    """Whether a series counts it."""
+    return bool(row.relation) and (row.family, row.kind, row.status) in _SERIES
+
+
+def cells(rows: Iterable[FactRow], end: Callable[[int], int] = month_end) -> Counter[Cell]:
+    """The differences that rows make, where of each key that has any among them there are all. `end`: of the month of a day."""
+    out: Counter[Cell] = Counter()
+    unsure: dict[tuple[str, str, str, str], list[tuple[FactRow, dict[str, Any]]]] = defaultdict(list)
+    for row in filter(is_counted, rows):
+        fact = json.loads(row.body)
+        for name, spec in _SERIES[row.family, row.kind, row.status]:
+            if fact["certainty"] == "certain":
+                _add(out, end, (row.relation, name), _counted_under([fact], spec), row[6:10])
+            else:
+                unsure[row.relation, name, row.subject, row.key].append((row, fact))
+    for (relation, name, *_), held in unsure.items():
+        for facts, box in _pieces(held):
+            sure = key_is_certain(facts, box[0])
+            _add(out, end, (relation, name), _counted_under(facts, COUNTS[name]) if sure else [POSSIBLE], box)
+    return out
+
+
+def _counted_under(facts: Sequence[dict[str, Any]], spec: Count) -> list[str]:
+    return [VALUE, *(BY + item if len(item) <= LONGEST else LONG for item in items_of(facts, spec))]
+
+
+def _pieces(held: Sequence[tuple[FactRow, dict[str, Any]]]) -> Iterator[tuple[list[dict[str, Any]], Box]]:
+    """The facts that are possible of one key, with each box in which they are the same and as certain."""
+    days = {day for row, fact in held for day in (row.valid_from, row.valid_to, *_bounds(fact["since"]), *_bounds(fact["until"]))}
+    known = {day for row, _ in held for day in (row.known_from, row.known_to)}
+    for known_from, known_to in pairwise(sorted(known)):
+        told = [(row, fact) for row, fact in held if row.known_from <= known_from < row.known_to]
+        for valid_from, valid_to in pairwise(sorted(days)):
+            if facts := [fact for row, fact in told if row.valid_from <= valid_from < row.valid_to]:
+                yield facts, (valid_from, valid_to, known_from, known_to)
+
+
+def _bounds(text: str | None) -> tuple[int, ...]:
+    """The days between which a run begins or ends: on them it may come to be certain, or cease to be."""
+    return () if text is None else tuple(parse_edtf_day(text.removeprefix("[").removesuffix("..]") if text.endswith("..]") else text))
+
+
+def _add(out: Counter[Cell], end: Callable[[int], int], of: tuple[str, str], items: Iterable[str], box: Box) -> None:
+    valid_from, valid_to, known_from, known_to = box
+    for valid, known, sign in (valid_from, known_from, 1), (valid_to, known_from, -1), (valid_from, known_to, -1), (valid_to, known_to, 1):
+        if valid < FOREVER and known < FOREVER:
+            month, later = end(valid), end(max(valid, known))
+            for item in items:
+                out[Cell(*of, known, item, month)] += sign
+                out[Cell(*of, ANY, item, month)] += sign
+                out[Cell(*of, SEEN, item, later)] += sign
+
+
+# ---------------------------------------------------------------- asked
+def known_days(steps: Sequence[tuple[int, int]], latest: int) -> tuple[int, int]:
+    """Which cells answer steps of (end of a month, known day): the first and the last `known`. `latest` is that of the log."""
+    if all(known >= latest for _, known in steps):
+        return ANY, ANY
+    if all(known == day or (known >= latest and day >= known) for day, known in steps):
+        return SEEN, SEEN
+    return 1, max(known for _, known in steps)
+
+
+def totals(found: Iterable[tuple[str, int, int, int]], steps: Sequence[tuple[int, int]]) -> list[dict[str, Any]] | None:
+    """`{"value", "possible", "by"}` of each step from its (item, known, valid, difference). Both days of the steps ascend.
+
+    None where an item is too long to be told.
+    """
+    days, known_at = [day for day, _ in steps], [known for _, known in steps]
+    told: dict[str, list[int]] = defaultdict(lambda: [0] * (len(steps) + 1))
+    for item, known, valid, difference in found:
+        first = bisect_left(days, valid)
+        told[item][first if known <= 0 else max(first, bisect_left(known_at, known))] += difference
+    sums = {item: list(accumulate(differences[:-1])) for item, differences in told.items()}
+    if any(sums.pop(LONG, ())):
+        return None
+    zeros = [0] * len(steps)
+    value, possible = sums.pop(VALUE, zeros), sums.pop(POSSIBLE, zeros)
+    by = [(item.removeprefix(BY), sums[item]) for item in sorted(sums)]
+    return [{"value": value[i], "possible": possible[i], "by": {item: n[i] for item, n in by if n[i]}} for i in range(len(steps))]

@@ -1,0 +1,108 @@
+"""The cube: sums of differences are the counts that the fold gives at the end of each period, as known on any day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.calendar import FOREVER, LAST_DAY, parse_day
+from domain.event import Logged
+from domain.family import RELATION
+from projections.boxes import FactRow, rows_of
+from projections.cube import ANY, LONGEST, SEEN, Cell, cells, is_counted, known_days, month_end, totals
+from projections.series import COUNTS, counted
+from tests.adapters.store import found
+from tests.build import say, stream
+from tests.histories import DAY0, DAYS, SEEDS, family_of, logs, points, share, streams
+from tests.projections.naive import held
+
+COUNTED = sorted({spec.family for spec in COUNTS.values()})
+Steps = Sequence[tuple[int, int]]
+
+
+def rows(log: Sequence[Logged]) -> list[FactRow]:
+    """The rows of a log that are open at its end."""
+    return [row for subject, events in streams(log).items() for row in rows_of(family_of(events), subject, events, RELATION).facts]
+
+
+def asked(cube: Counter[Cell], name: str, steps: Steps, latest: int) -> list[dict[str, Any]] | None:
+    """What the store does in SQL."""
+    first, last = known_days(steps, latest)
+    return totals([(cell.item, cell.known, cell.valid, difference) for cell, difference in cube.items()
+                   if cell.series == name and first <= cell.known <= last and cell.valid <= steps[-1][0]], steps)
+
+
+def naive(log: Sequence[Logged], name: str, steps: Steps) -> list[dict[str, Any]]:
+    return [counted(COUNTS[name], found(held(log, day, known, log[-1].batch)), day) for day, known in steps]
+
+
+def ends(width: int) -> Callable[[int], int]:
+    """Periods of some days instead of months."""
+    return lambda day: day + (DAY0 - day) % width
+
+
+# ---------------------------------------------------------------- properties
+@share(2)
+@given(logs(COUNTED, max_subjects=3, max_events=10), SEEDS, st.sampled_from([1, 4]))
+def test_the_cube_counts_what_the_fold_gives_at_the_end_of_each_period(log: list[Logged], seed: int, width: int) -> None:
+    latest = max(item.event.known_day for item in log)
+    cube = cells(rows(log), ends(width))
+    days = [day for day in range(DAY0 - 8, DAY0 + DAYS + 24) if ends(width)(day) == day]
+    known = points(log, seed, 1)[0][1]
+    for name in COUNTS:
+        for at in (known, latest, latest + 3):
+            for steps in ([(day, at) for day in days], [(day, min(day, at)) for day in days]):
+                assert asked(cube, name, steps, latest) == naive(log, name, steps), (name, at, known_days(steps, latest))
+
+
+@share(2)
+@given(logs(COUNTED, max_subjects=3, max_events=10))
+def test_the_cells_of_some_rows_are_those_of_each_key_together(log: list[Logged]) -> None:
+    apart = Counter[Cell]()
+    for key in {(row.subject, row.key) for row in rows(log)}:
+        apart.update(cells(row for row in rows(log) if (row.subject, row.key) == key))
+    whole = cells(rows(log))
+    assert all(apart[cell] == whole[cell] for cell in apart.keys() | whole.keys())
+
+
+# ---------------------------------------------------------------- rules
+def test_a_month_ends_on_its_last_day() -> None:
+    assert [month_end(parse_day(day)) for day in ("2020-02-01", "2020-02-29", "2021-02-10", "0001-01-01", "9999-12-30")] == [
+        *(date.fromisoformat(day).toordinal() for day in ("2020-02-29", "2020-02-29", "2021-02-28", "0001-01-31")), LAST_DAY]
+
+
+@pytest.mark.parametrize(("steps", "answered_by"), [
+    ([(10, 50), (20, 50)], (ANY, ANY)),  # all that is known
+    ([(10, 10), (20, 20)], (SEEN, SEEN)),  # each as known on its own day
+    ([(10, 10), (60, 50)], (SEEN, SEEN)),  # the last day is later than all that is known
+    ([(10, 40), (20, 40)], (1, 40)),  # as known on an earlier day
+    ([(10, 10), (60, 40)], (1, 40)),
+])
+def test_which_cells_answer_depends_on_what_is_known(steps: Steps, answered_by: tuple[int, int]) -> None:
+    assert known_days(steps, latest=50) == answered_by
+
+
+def test_a_box_without_an_end_is_never_taken_back() -> None:
+    log = stream(say("campaign.launched", "2020-01-10", known="2020-03-02", name="Pressure"))
+    assert cells(rows(log)) == {
+        Cell(RELATION, "campaigns_active", known, item, parse_day(day)): 1
+        for known, day in ((parse_day("2020-03-02"), "2020-01-31"), (ANY, "2020-01-31"), (SEEN, "2020-03-31")) for item in ("", "=Pressure")}
+
+
+def test_what_no_series_counts_has_no_cells() -> None:
+    log = stream(say("pledge.made", "2020-01-10", by="USA"))
+    assert [is_counted(row) for row in rows(log)] == [False]
+    assert cells(rows(log)) == {}
+
+
+def test_where_an_item_is_too_long_to_be_told_the_cube_does_not_answer() -> None:
+    log = stream(say("campaign.launched", "2020-01-10", name="x" * (LONGEST + 1)))
+    before, after = parse_day("2019-12-31"), parse_day("2020-01-31")
+    assert asked(cells(rows(log)), "campaigns_active", [(before, FOREVER)], 0) == [{"value": 0, "possible": 0, "by": {}}]
+    assert asked(cells(rows(log)), "campaigns_active", [(before, FOREVER), (after, FOREVER)], 0) is None
