@@ -20,7 +20,7 @@ from domain.calendar import FOREVER
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
-from projections.cube import Cell, cells, is_counted, known_days, totals
+from projections.cube import Cell, cells, is_counted, readings, totals
 from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
@@ -273,8 +273,10 @@ class FactStore:
             last = connection.execute(sa.select(log.c.position, log.c.latest_known).order_by(log.c.position.desc()).limit(1)).first()
             if last is None or last[0] != basis.position or written_version(connection) != VERSION:
                 return None
-            found = cube.read(connection, current_generation(connection), relation, series, known_days(steps, last[1]), steps[-1][0])
-        return totals(found, steps)
+            generation = current_generation(connection)
+            read = [(cube.read(connection, generation, relation, series, known, days[-1]), days) for known, days in readings(steps, last[1])]
+        told = [totals(found, days) for found, days in read]
+        return None if None in told else [count for some in told for count in some or ()]
 
     def between(self, basis: Basis, relation: str, family: str, first: int, last: int) -> list[Found]:
         """What held at some time from `first` to `last`, both days included, as known on the basis."""

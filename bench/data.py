@@ -7,7 +7,7 @@ of a day of the dense one some 5,000, so that answers of both sizes come from on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import NamedTuple
@@ -31,6 +31,9 @@ FAMILIES = ("designation", "allegation", "program", "incident", "agreement", "of
 _FILL = "The statement was published on the day, and is told here in as many words as the record has on average for one. "
 
 
+MakeRow = Callable[[int, int, int, int, int, int], FactRow]
+
+
 class Point(NamedTuple):
     """A question: a day, as known on a day; how many facts are told of it about."""
 
@@ -38,7 +41,18 @@ class Point(NamedTuple):
     known_at: int
 
 
-def spans(count: int, seed: int = 1) -> Iterator[Span]:
+def statement(number: int, valid_from: int, valid_to: int, known_from: int, known_to: int, told: int) -> FactRow:
+    """The row of a subject of any family. `told` sets rows apart that would say the same."""
+    family = FAMILIES[number % len(FAMILIES)]
+    subject, key = f"{family}:generated-{number}", "standing:USA"
+    body = json.dumps({
+        "subject": subject, "key": key, "kind": "standing", "status": "alleged", "since": format_day(valid_from), "until": format_day(valid_to),
+        "certainty": "certain", "attributes": {"party": "USA", "statement": _FILL * 3, "number": told}, "because": [f"{subject}@1"]},
+        separators=(",", ":")).encode()
+    return FactRow(subject, family, RELATION, key, "standing", "alleged", valid_from, valid_to, known_from, known_to, body)
+
+
+def spans(count: int, seed: int = 1, row: MakeRow = statement) -> Iterator[Span]:
     """About `count` rows with their life on the recorded axis, in the order in which they were recorded."""
     random = Random(seed)
     made = 0
@@ -52,15 +66,15 @@ def spans(count: int, seed: int = 1) -> Iterator[Span]:
         number = made
         for known_from, known_to in _known(random, known):
             box = since, since + length, known_from, known_to
-            row = _row(number, *box, made)
+            told = row(number, *box, made)
             made += 1
             if random.random() < CLOSED / (1 - CLOSED):
                 closed = random.randrange(POSITIONS // 2 + 1, POSITIONS)
-                yield Span(row, opened, closed)
-                yield Span(_row(number, *box, made), closed, OPEN)
+                yield Span(told, opened, closed)
+                yield Span(row(number, *box, made), closed, OPEN)
                 made += 1
             else:
-                yield Span(row, opened, OPEN)
+                yield Span(told, opened, OPEN)
 
 
 def _known(random: Random, known: int) -> list[tuple[int, int]]:
@@ -70,23 +84,13 @@ def _known(random: Random, known: int) -> list[tuple[int, int]]:
     return [(known, corrected), (corrected, FOREVER)]
 
 
-def _row(number: int, valid_from: int, valid_to: int, known_from: int, known_to: int, told: int) -> FactRow:
-    family = FAMILIES[number % len(FAMILIES)]
-    subject, key = f"{family}:generated-{number}", "standing:USA"
-    body = json.dumps({
-        "subject": subject, "key": key, "kind": "standing", "status": "alleged", "since": format_day(valid_from), "until": format_day(valid_to),
-        "certainty": "certain", "attributes": {"party": "USA", "statement": _FILL * 3, "number": told}, "because": [f"{subject}@1"]},
-        separators=(",", ":")).encode()
-    return FactRow(subject, family, RELATION, key, "standing", "alleged", valid_from, valid_to, known_from, known_to, body)
-
-
-def fill(core: Tarikh, count: int) -> int:
+def fill(core: Tarikh, count: int, row: MakeRow = statement) -> int:
     """Puts a log and generated rows into an empty database. Returns how many rows."""
     core.init()
     core.writer.record([_event(1)])  # with its facts: a log without any is not served
     core.log.append([(_event(number), 1) for number in range(2, POSITIONS + 1)], lambda *_: None)
     done, some = 0, []
-    for span in spans(count):
+    for span in spans(count, row=row):
         some.append(span)
         if len(some) == 20_000:
             done += _insert(core, some)
@@ -112,9 +116,10 @@ def held(core: Tarikh) -> Iterator[Span]:
 
 
 def _event(number: int) -> Event:
+    known = "2018-11-05" if number == 1 else format_day(DENSE[1] + 500)  # of the rows nothing is known later
     return CATALOGUE.event({
         "subject": f"designation:generated-{number}", "type": "designation.listed", "record_id": "listed", "effective": "2018-11-05",
-        "known": "2018-11-05", "data": {"name": f"Party {number}", "type": "entity", "list": "OFAC-SDN", "by": "USA"},
+        "known": known, "data": {"name": f"Party {number}", "type": "entity", "list": "OFAC-SDN", "by": "USA"},
         "sources": [{"publisher": "US Treasury", "title": "SDN List"}]})
 
 

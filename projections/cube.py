@@ -11,6 +11,7 @@ import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -23,8 +24,10 @@ from projections.series import COUNTS, Count, items_of, step_end
 VALUE, POSSIBLE, BY = "", "?", "="  # what is counted: keys for certain, keys possibly, and the certain ones by item, which follows the sign
 LONG = "!"  # in place of an item longer than LONGEST, which no index of PostgreSQL takes: where there is one, the cube does not answer
 LONGEST = 500  # characters
-ANY = 0  # in place of a known day: whatever is known, ever
-SEEN = -1  # likewise: as known on the day itself; `valid` is the end of the month of the later of the two days
+# Beside each known day a corner is gathered in three more places, so that no question reads far:
+ANY = 0  # whatever is known, ever
+SEEN = -1  # as known on the day itself: `valid` is the end of the month of the later of the two days
+# and under minus the last day of the year in which it became known
 
 
 Box = tuple[int, int, int, int]  # valid_from, valid_to, known_from, known_to
@@ -35,7 +38,7 @@ class Cell(NamedTuple):
 
     relation: str
     series: str
-    known: int  # a day, ANY or SEEN
+    known: int  # a day, ANY, SEEN or minus the last day of a year
     item: str
     valid: int  # the last day of a month
 
@@ -52,6 +55,12 @@ for _name, _spec in COUNTS.items():
 def month_end(day: int) -> int:
     """The last day of the month that a day is in."""
     return step_end(day, "month")
+
+
+@lru_cache(maxsize=65536)
+def year_end(day: int) -> int:
+    """The last day of the year that a day is in."""
+    return step_end(day, "year")
 
 
 def is_counted(row: FactRow) -> bool:
@@ -102,36 +111,35 @@ def _add(out: Counter[Cell], end: Callable[[int], int], of: tuple[str, str], ite
     for valid, known, sign in (valid_from, known_from, 1), (valid_to, known_from, -1), (valid_from, known_to, -1), (valid_to, known_to, 1):
         if valid < FOREVER and known < FOREVER:
             month, later = end(valid), end(max(valid, known))
-            for item in items:
-                out[Cell(*of, known, item, month)] += sign
-                out[Cell(*of, ANY, item, month)] += sign
-                out[Cell(*of, SEEN, item, later)] += sign
+            for at, until in (known, month), (-year_end(known), month), (ANY, month), (SEEN, later):
+                for item in items:
+                    out[Cell(*of, at, item, until)] += sign
 
 
 # ---------------------------------------------------------------- asked
-def known_days(steps: Sequence[tuple[int, int]], latest: int) -> tuple[int, int]:
-    """Which cells answer steps of (end of a month, known day): the first and the last `known`. `latest` is that of the log."""
-    if all(known >= latest for _, known in steps):
-        return ANY, ANY
-    if all(known == day or (known >= latest and day >= known) for day, known in steps):
-        return SEEN, SEEN
-    return 1, max(known for _, known in steps)
+def readings(steps: Sequence[tuple[int, int]], latest: int) -> Iterator[tuple[list[tuple[int, int]], list[int]]]:
+    """How steps of (end of a month, known day) are read: ranges of `known`, both ends included, and the days that they answer.
 
-
-def totals(found: Iterable[tuple[str, int, int, int]], steps: Sequence[tuple[int, int]]) -> list[dict[str, Any]] | None:
-    """`{"value", "possible", "by"}` of each step from its (item, known, valid, difference). Both days of the steps ascend.
-
-    None where an item is too long to be told.
+    All steps are of one known day, or each of its own until that comes. `latest` is the last known day of the log.
     """
-    days, known_at = [day for day, _ in steps], [known for _, known in steps]
-    told: dict[str, list[int]] = defaultdict(lambda: [0] * (len(steps) + 1))
-    for item, known, valid, difference in found:
-        first = bisect_left(days, valid)
-        told[item][first if known <= 0 else max(first, bisect_left(known_at, known))] += difference
+    known_at = steps[-1][1]
+    seen = [] if steps[0][1] == known_at else [day for day, known in steps if known == day]
+    if seen:
+        yield [(SEEN, SEEN)], seen
+    if rest := [day for day, _ in steps[len(seen):]]:
+        before = date.fromordinal(known_at + 1).replace(month=1, day=1).toordinal() - 1  # the last day of the last whole year
+        yield [(ANY, ANY)] if known_at >= latest else [(-before, SEEN - 1), (before + 1, known_at)], rest
+
+
+def totals(found: Iterable[tuple[str, int, int]], days: Sequence[int]) -> list[dict[str, Any]] | None:
+    """`{"value", "possible", "by"}` at each end of a month, ascending, from its (item, valid, difference). None where an item is too long."""
+    told: dict[str, list[int]] = defaultdict(lambda: [0] * (len(days) + 1))
+    for item, valid, difference in found:
+        told[item][bisect_left(days, valid)] += difference
     sums = {item: list(accumulate(differences[:-1])) for item, differences in told.items()}
     if any(sums.pop(LONG, ())):
         return None
-    zeros = [0] * len(steps)
+    zeros = [0] * len(days)
     value, possible = sums.pop(VALUE, zeros), sums.pop(POSSIBLE, zeros)
     by = [(item.removeprefix(BY), sums[item]) for item in sorted(sums)]
-    return [{"value": value[i], "possible": possible[i], "by": {item: n[i] for item, n in by if n[i]}} for i in range(len(steps))]
+    return [{"value": value[i], "possible": possible[i], "by": {item: n[i] for item, n in by if n[i]}} for i in range(len(days))]

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendar import FOREVER, LAST_DAY, parse_day
+from domain.calendar import LAST_DAY, parse_day
 from domain.event import Logged
 from domain.family import RELATION
 from projections.boxes import FactRow, rows_of
-from projections.cube import ANY, LONGEST, SEEN, Cell, cells, is_counted, known_days, month_end, totals
+from projections.cube import ANY, LONGEST, SEEN, Cell, cells, is_counted, month_end, readings, totals, year_end
 from projections.series import COUNTS, counted
 from tests.adapters.store import found
 from tests.build import say, stream
 from tests.histories import DAY0, DAYS, SEEDS, family_of, logs, points, share, streams
 from tests.projections.naive import held
 
+LATEST = parse_day("2021-03-01")
 COUNTED = sorted({spec.family for spec in COUNTS.values()})
 Steps = Sequence[tuple[int, int]]
 
@@ -33,9 +34,14 @@ def rows(log: Sequence[Logged]) -> list[FactRow]:
 
 def asked(cube: Counter[Cell], name: str, steps: Steps, latest: int) -> list[dict[str, Any]] | None:
     """What the store does in SQL."""
-    first, last = known_days(steps, latest)
-    return totals([(cell.item, cell.known, cell.valid, difference) for cell, difference in cube.items()
-                   if cell.series == name and first <= cell.known <= last and cell.valid <= steps[-1][0]], steps)
+    out = []
+    for ranges, days in readings(steps, latest):
+        told = totals([(cell.item, cell.valid, difference) for cell, difference in cube.items()
+                       if cell.series == name and any(a <= cell.known <= b for a, b in ranges) and cell.valid <= days[-1]], days)
+        if told is None:
+            return None
+        out += told
+    return out
 
 
 def naive(log: Sequence[Logged], name: str, steps: Steps) -> list[dict[str, Any]]:
@@ -58,7 +64,7 @@ def test_the_cube_counts_what_the_fold_gives_at_the_end_of_each_period(log: list
     for name in COUNTS:
         for at in (known, latest, latest + 3):
             for steps in ([(day, at) for day in days], [(day, min(day, at)) for day in days]):
-                assert asked(cube, name, steps, latest) == naive(log, name, steps), (name, at, known_days(steps, latest))
+                assert asked(cube, name, steps, latest) == naive(log, name, steps), (name, at, steps)
 
 
 @share(2)
@@ -77,22 +83,32 @@ def test_a_month_ends_on_its_last_day() -> None:
         *(date.fromisoformat(day).toordinal() for day in ("2020-02-29", "2020-02-29", "2021-02-28", "0001-01-31")), LAST_DAY]
 
 
-@pytest.mark.parametrize(("steps", "answered_by"), [
-    ([(10, 50), (20, 50)], (ANY, ANY)),  # all that is known
-    ([(10, 10), (20, 20)], (SEEN, SEEN)),  # each as known on its own day
-    ([(10, 10), (60, 50)], (SEEN, SEEN)),  # the last day is later than all that is known
-    ([(10, 40), (20, 40)], (1, 40)),  # as known on an earlier day
-    ([(10, 10), (60, 40)], (1, 40)),
+YEAR = parse_day("2020-12-31")
+
+
+def test_a_year_ends_on_its_last_day() -> None:
+    assert year_end(parse_day("2020-02-29")) == year_end(YEAR) == YEAR
+
+
+@pytest.mark.parametrize(("steps", "read"), [
+    ([(10, LATEST), (20, LATEST)], [([(ANY, ANY)], [10, 20])]),  # all that is known
+    ([(10, 10), (20, 20)], [([(SEEN, SEEN)], [10, 20])]),  # each as known on its own day
+    ([(10, 10), (LATEST + 9, LATEST)], [([(SEEN, SEEN)], [10]), ([(ANY, ANY)], [LATEST + 9])]),
+    ([(10, YEAR + 5), (20, YEAR + 5)], [([(-YEAR, -2), (YEAR + 1, YEAR + 5)], [10, 20])]),  # whole years, and days of the last
+    ([(10, YEAR + 1), (20, YEAR + 1)], [([(-YEAR, -2), (YEAR + 1, YEAR + 1)], [10, 20])]),
+    ([(10, YEAR), (20, YEAR)], [([(-YEAR, -2), (YEAR + 1, YEAR)], [10, 20])]),
+    ([(10, 10), (YEAR + 9, YEAR + 5)], [([(SEEN, SEEN)], [10]), ([(-YEAR, -2), (YEAR + 1, YEAR + 5)], [YEAR + 9])]),
 ])
-def test_which_cells_answer_depends_on_what_is_known(steps: Steps, answered_by: tuple[int, int]) -> None:
-    assert known_days(steps, latest=50) == answered_by
+def test_what_is_read_depends_on_what_is_known(steps: Steps, read: Any) -> None:
+    assert list(readings(steps, LATEST)) == read
 
 
 def test_a_box_without_an_end_is_never_taken_back() -> None:
     log = stream(say("campaign.launched", "2020-01-10", known="2020-03-02", name="Pressure"))
     assert cells(rows(log)) == {
         Cell(RELATION, "campaigns_active", known, item, parse_day(day)): 1
-        for known, day in ((parse_day("2020-03-02"), "2020-01-31"), (ANY, "2020-01-31"), (SEEN, "2020-03-31")) for item in ("", "=Pressure")}
+        for known, day in ((parse_day("2020-03-02"), "2020-01-31"), (-YEAR, "2020-01-31"), (ANY, "2020-01-31"), (SEEN, "2020-03-31"))
+        for item in ("", "=Pressure")}
 
 
 def test_what_no_series_counts_has_no_cells() -> None:
@@ -104,5 +120,5 @@ def test_what_no_series_counts_has_no_cells() -> None:
 def test_where_an_item_is_too_long_to_be_told_the_cube_does_not_answer() -> None:
     log = stream(say("campaign.launched", "2020-01-10", name="x" * (LONGEST + 1)))
     before, after = parse_day("2019-12-31"), parse_day("2020-01-31")
-    assert asked(cells(rows(log)), "campaigns_active", [(before, FOREVER)], 0) == [{"value": 0, "possible": 0, "by": {}}]
-    assert asked(cells(rows(log)), "campaigns_active", [(before, FOREVER), (after, FOREVER)], 0) is None
+    assert asked(cells(rows(log)), "campaigns_active", [(before, LATEST)], LATEST) == [{"value": 0, "possible": 0, "by": {}}]
+    assert asked(cells(rows(log)), "campaigns_active", [(before, LATEST), (after, LATEST)], LATEST) is None
