@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from adapters.schema import cube
 from projections.cube import Cell
 
-_PLACES = ("generation", *Cell._fields)
+_CELL = ("relation", "series", "known", "item", "valid")
+_PLACES = ("generation", *_CELL)
 _ADDED = f"({', '.join((*_PLACES, 'difference'))})"
 _THERE = f"ON CONFLICT ({', '.join(_PLACES)}) DO UPDATE SET difference = cube.difference + excluded.difference"
 _SQLITE = f"INSERT INTO cube {_ADDED} VALUES ({', '.join('?' * 7)}) {_THERE}"
@@ -33,8 +34,8 @@ def add(connection: sa.Connection, generation: int, differences: Mapping[Cell, i
 
 def stored(connection: sa.Connection, generation: int) -> Counter[Cell]:
     """Every difference of a generation that is not nothing."""
-    query = sa.select(*(cube.c[name] for name in Cell._fields), cube.c.difference).where(cube.c.generation == generation, cube.c.difference != 0)
-    return Counter({Cell(*place): difference for *place, difference in connection.execute(query)})
+    query = sa.select(*(cube.c[name] for name in _CELL), cube.c.difference).where(cube.c.generation == generation, cube.c.difference != 0)
+    return Counter({tuple(place): difference for *place, difference in connection.execute(query)})
 
 
 def generations(connection: sa.Connection) -> set[int]:

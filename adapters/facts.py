@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from domain.calendar import FOREVER
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
-from projections.cube import Cell, cells, is_counted, readings, totals
+from projections.cube import cells, is_counted, readings, totals
 from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
@@ -90,7 +90,8 @@ def current_generation(connection: sa.Connection) -> int:
 def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], batch: int, new: Container[str] = ()) -> None:
     """Closes the rows of these subjects that no longer hold at this batch, and opens those that do; `new` ones have none yet."""
     generation = current_generation(connection)
-    differences: Counter[Cell] = Counter()
+    gained: list[FactRow] = []
+    lost: list[FactRow] = []
     for cls, table in _TABLES.items():
         closed: list[dict[str, int]] = []
         opened: list[tuple[Any, ...]] = []
@@ -99,23 +100,23 @@ def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], bat
             held = {} if subject in new else {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
             closed += [{"gone": id_} for row, id_ in held.items() if row not in wanted]
             opened += [_stored(row, generation, batch, OPEN) for row in (wanted - held.keys() if held else wanted)]
-            differences.update(_moved(held.keys(), wanted))
+            if cls is FactRow:
+                changed = wanted ^ held.keys() if held else wanted
+                gained += _counted(wanted, changed)
+                lost += _counted(held, changed)
         if closed:
             connection.execute(table.update().where(table.c.id == sa.bindparam("gone")).values(closed=batch), closed)
         if opened:
             insert_rows(connection, table, _STORED[cls], opened)
+    differences = cells(gained)
+    differences.subtract(cells(lost))
     cube.add(connection, generation, differences)
 
 
-def _moved(held: Set[AnyRow], wanted: Set[AnyRow]) -> Counter[Cell]:
-    """What the cube gains where open rows of a subject become others. Of a key that changes all rows are looked at, for they may be
-    certain together."""
-    keys = {row.key for row in held ^ wanted if isinstance(row, FactRow) and is_counted(row)}
-    if not keys:
-        return Counter()
-    lost, gained = (cells(row for row in rows if isinstance(row, FactRow) and row.key in keys) for rows in (held, wanted))
-    gained.subtract(lost)
-    return gained
+def _counted(rows: Iterable[AnyRow], changed: Iterable[AnyRow]) -> list[FactRow]:
+    """Of these rows those that series count, all of each key that changes: they may be certain together."""
+    keys = {row.key for row in changed if isinstance(row, FactRow) and is_counted(row)}
+    return [row for row in rows if isinstance(row, FactRow) and row.key in keys] if keys else []
 
 
 def _open_rows(connection: sa.Connection, cls: type[Any], table: sa.Table, generation: int, subject: str) -> Iterator[tuple[int, AnyRow]]:
@@ -176,10 +177,9 @@ def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[s
     if subjects is None:
         cube.forget(connection, generation)
     else:
-        held = Counter[Cell]()
-        for subject in subjects:
-            held.subtract(_moved(set(), {row for _, row in _open_rows(connection, FactRow, fact, generation, subject)}))
-        cube.add(connection, generation, held)
+        held = [row for subject in subjects for _, row in _open_rows(connection, FactRow, fact, generation, subject)]
+        lost = cells(_counted(held, held))
+        cube.add(connection, generation, {cell: -difference for cell, difference in lost.items()})
     for table in _TABLES.values():
         query = table.delete().where(table.c.generation == generation)
         if subjects is not None:

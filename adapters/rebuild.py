@@ -180,7 +180,7 @@ def verify(
             progress(len(stream))
         in_cube = cube.stored(connection, generation)
         faults += [f"{subject}: facts without events: rebuild" for subject in sorted(stored_subjects(connection, generation) - seen)]
-        wrong = {cell.series for cell in counted.keys() | in_cube.keys() if counted[cell] != in_cube[cell]}
+        wrong = {cell[1] for cell in counted.keys() | in_cube.keys() if counted[cell] != in_cube[cell]}
         faults += [f"{series}: its counts by month are not those of the facts: rebuild" for series in sorted(wrong)]
         version = written_version(connection)
         if version != VERSION:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from domain.calendar import FOREVER, parse_edtf_day
 from projections.boxes import FactRow
@@ -26,21 +26,15 @@ LONG = "!"  # in place of an item longer than LONGEST, which no index of Postgre
 LONGEST = 500  # characters
 # Beside each known day a corner is gathered in three more places, so that no question reads far:
 ANY = 0  # whatever is known, ever
-SEEN = -1  # as known on the day itself: `valid` is the end of the month of the later of the two days
+SEEN = -1  # as known on the day itself: the month is that of the later of the two days
 # and under minus the last day of the year in which it became known
 
 
 Box = tuple[int, int, int, int]  # valid_from, valid_to, known_from, known_to
+Corner = tuple[tuple[str, str, tuple[str, ...]], int, int]  # (relation, series, items), valid, known
 
 
-class Cell(NamedTuple):
-    """Where corners are gathered."""
-
-    relation: str
-    series: str
-    known: int  # a day, ANY, SEEN or minus the last day of a year
-    item: str
-    valid: int  # the last day of a month
+Cell = tuple[str, str, int, str, int]  # where corners are gathered: relation, series, known (or what is in its place), item, end of the month
 
 
 _SERIES: dict[tuple[str, str, str], list[tuple[str, Count]]] = defaultdict(list)
@@ -70,24 +64,42 @@ def is_counted(row: FactRow) -> bool:
 
 def cells(rows: Iterable[FactRow], end: Callable[[int], int] = month_end) -> Counter[Cell]:
     """The differences that rows make, where of each key that has any among them there are all. `end`: of the month of a day."""
-    out: Counter[Cell] = Counter()
+    corners: Counter[Corner] = Counter()
     unsure: dict[tuple[str, str, str, str], list[tuple[FactRow, dict[str, Any]]]] = defaultdict(list)
     for row in filter(is_counted, rows):
         fact = json.loads(row.body)
         for name, spec in _SERIES[row.family, row.kind, row.status]:
             if fact["certainty"] == "certain":
-                _add(out, end, (row.relation, name), _counted_under([fact], spec), row[6:10])
+                _add(corners, (row.relation, name, _counted_under([fact], spec)), row[6:10])
             else:
                 unsure[row.relation, name, row.subject, row.key].append((row, fact))
     for (relation, name, *_), held in unsure.items():
         for facts, box in _pieces(held):
             sure = key_is_certain(facts, box[0])
-            _add(out, end, (relation, name), _counted_under(facts, COUNTS[name]) if sure else [POSSIBLE], box)
+            _add(corners, (relation, name, _counted_under(facts, COUNTS[name]) if sure else (POSSIBLE,)), box)
+    return _gathered(corners, end)
+
+
+def _add(out: Counter[Corner], what: tuple[str, str, tuple[str, ...]], box: Box) -> None:
+    valid_from, valid_to, known_from, known_to = box
+    for valid, known, sign in (valid_from, known_from, 1), (valid_to, known_from, -1), (valid_from, known_to, -1), (valid_to, known_to, 1):
+        if valid < FOREVER and known < FOREVER:
+            out[what, valid, known] += sign
+
+
+def _gathered(corners: Mapping[Corner, int], end: Callable[[int], int]) -> Counter[Cell]:
+    out: Counter[Cell] = Counter()
+    for ((relation, series, items), valid, known), difference in corners.items():
+        if difference:  # most of what one row takes back the next one adds
+            month, later = end(valid), end(max(valid, known))
+            for at, until in (known, month), (-year_end(known), month), (ANY, month), (SEEN, later):
+                for item in items:
+                    out[relation, series, at, item, until] += difference
     return out
 
 
-def _counted_under(facts: Sequence[dict[str, Any]], spec: Count) -> list[str]:
-    return [VALUE, *(BY + item if len(item) <= LONGEST else LONG for item in items_of(facts, spec))]
+def _counted_under(facts: Sequence[dict[str, Any]], spec: Count) -> tuple[str, ...]:
+    return VALUE, *sorted([BY + item if len(item) <= LONGEST else LONG for item in items_of(facts, spec)])
 
 
 def _pieces(held: Sequence[tuple[FactRow, dict[str, Any]]]) -> Iterator[tuple[list[dict[str, Any]], Box]]:
@@ -104,16 +116,6 @@ def _pieces(held: Sequence[tuple[FactRow, dict[str, Any]]]) -> Iterator[tuple[li
 def _bounds(text: str | None) -> tuple[int, ...]:
     """The days between which a run begins or ends: on them it may come to be certain, or cease to be."""
     return () if text is None else tuple(parse_edtf_day(text.removeprefix("[").removesuffix("..]") if text.endswith("..]") else text))
-
-
-def _add(out: Counter[Cell], end: Callable[[int], int], of: tuple[str, str], items: Iterable[str], box: Box) -> None:
-    valid_from, valid_to, known_from, known_to = box
-    for valid, known, sign in (valid_from, known_from, 1), (valid_to, known_from, -1), (valid_from, known_to, -1), (valid_to, known_to, 1):
-        if valid < FOREVER and known < FOREVER:
-            month, later = end(valid), end(max(valid, known))
-            for at, until in (known, month), (-year_end(known), month), (ANY, month), (SEEN, later):
-                for item in items:
-                    out[Cell(*of, at, item, until)] += sign
 
 
 # ---------------------------------------------------------------- asked

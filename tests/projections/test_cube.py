@@ -36,8 +36,8 @@ def asked(cube: Counter[Cell], name: str, steps: Steps, latest: int) -> list[dic
     """What the store does in SQL."""
     out = []
     for ranges, days in readings(steps, latest):
-        told = totals([(cell.item, cell.valid, difference) for cell, difference in cube.items()
-                       if cell.series == name and any(a <= cell.known <= b for a, b in ranges) and cell.valid <= days[-1]], days)
+        told = totals([(item, valid, difference) for (_, series, known, item, valid), difference in cube.items()
+                       if series == name and any(a <= known <= b for a, b in ranges) and valid <= days[-1]], days)
         if told is None:
             return None
         out += told
@@ -106,7 +106,7 @@ def test_what_is_read_depends_on_what_is_known(steps: Steps, read: Any) -> None:
 def test_a_box_without_an_end_is_never_taken_back() -> None:
     log = stream(say("campaign.launched", "2020-01-10", known="2020-03-02", name="Pressure"))
     assert cells(rows(log)) == {
-        Cell(RELATION, "campaigns_active", known, item, parse_day(day)): 1
+        (RELATION, "campaigns_active", known, item, parse_day(day)): 1
         for known, day in ((parse_day("2020-03-02"), "2020-01-31"), (-YEAR, "2020-01-31"), (ANY, "2020-01-31"), (SEEN, "2020-03-31"))
         for item in ("", "=Pressure")}
 
