@@ -19,9 +19,10 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        headers = Headers(scope=scope)
-        if "content-length" not in headers and "transfer-encoding" not in headers:
+        names = {name for name, _ in scope["headers"]}
+        if b"content-length" not in names and b"transfer-encoding" not in names:
             return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
         length, body = headers.get("content-length", ""), bytearray()
         too_long, more = length.isdecimal() and (len(length) > 18 or int(length) > self.limit), True
         while more and not too_long:

@@ -37,11 +37,17 @@ class Metrics:
         self._database = _Database(versions)
         registry.register(self._database)
         self._asking = Lock()
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request; status 0 where it came to none."""
-        self.requests.labels(method if method in METHODS else "other", route, str(status) if status else "none").inc()
-        self.seconds.labels(route).observe(seconds)
+        method = method if method in METHODS else "other"
+        series = self._answered.get((method, route, status))
+        if series is None:
+            series = self.requests.labels(method, route, str(status) if status else "none"), self.seconds.labels(route)
+            self._answered[method, route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def turned_away(self, method: str, status: int) -> None:
         """A request that was refused before anybody looked at it."""
