@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from random import uniform
@@ -22,6 +22,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import exc
 
 BUSY_SECONDS = 15  # how long a writer waits for its turn
+IDLE = 3  # connections for single SELECTs that are kept out of the pool: for as many as are at work at once, and the loop
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ERRORS: tuple[tuple[type[exc.SQLAlchemyError], type[es.PersistenceError]], ...] = (
     (exc.InterfaceError, es.InterfaceError), (exc.OperationalError, es.OperationalError), (exc.DataError, es.DataError),
@@ -45,6 +46,8 @@ class Database:
             # for single SELECTs: their own snapshot, and one round trip where BEGIN and ROLLBACK would be two more
             self._asking = self.engine if self.sqlite else sa.create_engine(
                 url, hide_parameters=True, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+            self._idle: list[sa.PoolProxiedConnection] = []  # taken from its pool and not given back: that takes longer than a short SELECT
+            sa.event.listen(self._asking, "engine_disposed", lambda _: self._drop_idle())
         except (exc.SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
             raise es.InterfaceError(f"the database of TARIKH_DATABASE_URL cannot be used: {error}") from None
 
@@ -87,22 +90,37 @@ class Database:
             except self.engine.dialect.loaded_dbapi.OperationalError:
                 if self.sqlite:
                     raise
+                self._drop_idle()
                 self._asking.pool.dispose()  # of a server that is gone no connection is used again; it may have come back
                 return self._select(statement, parameters)
 
     def _select(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        held = self._asking.raw_connection()
+        try:
+            held = self._idle.pop()
+        except IndexError:
+            held = self._asking.raw_connection()
         try:
             raw: Any = held.driver_connection
             if self.sqlite:
-                return raw.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
-            with raw.cursor(binary=True) as cursor:
-                return cursor.execute(_pyformat(statement), parameters).fetchall()  # type: ignore[no-any-return]
-        except self.engine.dialect.loaded_dbapi.OperationalError:
-            held.invalidate()
-            raise
-        finally:
+                rows: list[tuple[Any, ...]] = raw.execute(statement, parameters).fetchall()
+            else:
+                with raw.cursor(binary=True) as cursor:
+                    rows = cursor.execute(_pyformat(statement), parameters).fetchall()
+        except BaseException as error:
+            if isinstance(error, self.engine.dialect.loaded_dbapi.OperationalError):
+                held.invalidate()
             held.close()
+            raise
+        if len(self._idle) < IDLE:
+            self._idle.append(held)
+        else:
+            held.close()
+        return rows
+
+    def _drop_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().invalidate()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

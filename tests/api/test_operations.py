@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from adapters.condition import wal_reset_bug
-from adapters.database import newest_revision
+from adapters.database import IDLE, newest_revision
 from adapters.log import LogTrackingRecorder, lock
 from adapters.schema import fact, mark, projection
 from api import cli
@@ -335,3 +335,14 @@ def test_the_catalogue_has_every_family_and_type(record: TestClient) -> None:
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
 def test_the_documentation_is_served(record: TestClient, path: str) -> None:
     assert record.get(path).status_code == 200
+
+
+def test_connections_kept_for_single_selects_are_few_and_go_with_the_engine(core: Tarikh) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(lambda _: core.reader.last(), range(200))) == {(0, 0)}
+    assert 0 < len(core.database._idle) <= IDLE
+    core.database._asking.dispose()
+    assert not core.database._idle
+    assert core.reader.last() == (0, 0)
+    core.close()
+    assert not core.database._idle
