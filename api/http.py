@@ -10,10 +10,12 @@ from typing import Any
 
 from anyio import to_thread
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from api.access import tell_access
 from api.asking import known_parameters
+from api.direct import Direct
 from api.document import tell_exactly
 from api.following import Streams, Tail
 from api.head import Head
@@ -25,6 +27,7 @@ from api.problems import MEDIA_TYPE, install
 from api.routes import contracts, events, exports, fred, lists, memento, operations, panel, relation, subjects, webhooks
 from api.telemetry import Telemetry, log
 from api.wiring import Tarikh
+from domain.family import RELATION
 
 ROUTES = (relation, operations, subjects, lists, events, panel, memento, fred, webhooks, contracts, exports)
 
@@ -89,6 +92,9 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     if limits.rate_limit:
         app.add_middleware(RateLimit, buckets=Buckets(limits.rate_limit, limits.rate_burst or 2 * limits.rate_limit))
     app.add_middleware(Head)
+    if not limits.reads_closed:
+        state = next(route for route in relation.router.routes if isinstance(route, APIRoute) and route.endpoint is relation.state)
+        app.router.routes.append(Direct(state, relation=RELATION))
     for routes in ROUTES:
         app.include_router(routes.router)
     return app

@@ -17,7 +17,7 @@ from api.wiring import UNUSABLE
 
 Key = tuple[Any, ...]
 _ASKED = (b"accept", b"host")  # what an answer depends on beside its address
-_NOT_KEPT = (b"authorization", b"x-api-key")  # a key that is sent must be looked at each time
+KEYS = frozenset({b"authorization", b"x-api-key"})  # a key that is sent must be looked at each time
 _OF_BODY = (b"content-length", b"content-type")
 
 
@@ -54,7 +54,7 @@ class Kept:
         if scope["type"] != "http" or scope["method"] != "GET" or not self.size:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
-        if any(name in headers for name in _NOT_KEPT):
+        if any(name in headers for name in KEYS):
             return await self.app(scope, receive, send)
         asked = tuple(header for header in scope["headers"] if header[0] in _ASKED)  # all of them: which one counts is not ours to say
         key = scope["scheme"], scope["path"], scope["query_string"], asked
