@@ -62,6 +62,7 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     """The service on a database. The schema must be there: `tarikh init`."""
     core = tarikh or Tarikh()
     core.check()
+    limits = core.settings
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -76,12 +77,12 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
         description="What was in force on any day, as it was known on any day, and why we say so. "
                     "Three clocks: `as_of` (when it holds), `known_at` (when it was public), `recorded_at` (when this log took it in).",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        telemetry=None if limits.traced else {"tracing": False, "metrics": False, "logs": False},  # else each request looks for it in the environment
     )
     app.state.tarikh = core
     app.state.routes = [route for routes in ROUTES for route in routes.router.routes]
     app.state.metrics = Metrics(core.versions)
     install(app)
-    limits = core.settings
     app.state.streams = Streams(Tail(lambda: core.reader.last()[0]), limits.streams, limits.heartbeat)
     app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_crowded, limits.queue_seconds),
                             Gate(ceil(limits.concurrency / 4), ceil(limits.queue / 4), ceil(limits.queue_crowded / 4), limits.queue_seconds))
@@ -92,7 +93,7 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     if limits.rate_limit:
         app.add_middleware(RateLimit, buckets=Buckets(limits.rate_limit, limits.rate_burst or 2 * limits.rate_limit))
     app.add_middleware(Head)
-    if not limits.reads_closed:
+    if not limits.reads_closed and not limits.traced:
         state = next(route for route in relation.router.routes if isinstance(route, APIRoute) and route.endpoint is relation.state)
         app.router.routes.append(Direct(state, relation=RELATION))
     for routes in ROUTES:

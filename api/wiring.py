@@ -108,6 +108,7 @@ class Settings:
     queue_crowded: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE_CROWDED", 3))  # once some had to be refused
     queue_seconds: float = field(default_factory=lambda: _seconds("TARIKH_QUEUE_SECONDS", 5))
     kept_bytes: int = field(default_factory=lambda: _whole_number("TARIKH_KEPT_BYTES", 64 * 2**20))  # of answers that may be asked for again
+    traced: bool = field(default_factory=lambda: any("OTEL_" in name for name in os.environ))  # OpenTelemetry is set up; FastAPI has spans for it
     log_level: str = field(default_factory=lambda: _one_of("TARIKH_LOG_LEVEL", "info", "debug", "info", "warning", "error"))
 
 

@@ -88,3 +88,16 @@ def test_only_times_given_once_and_plainly_leave_nothing_to_judge() -> None:
     assert _times(b"known_at=2019-01-01&as_of=x") == {"known_at": "2019-01-01", "as_of": "x"}
     for query in (b"as_of=", b"as_of", b"as_of=a&as_of=a", b"as_of=a&", b"as_of=%61", b"as_of=a+b", b"limit=1", b"as_of=a\n", b"as_of=\xc3\xa9"):
         assert _times(query) is None
+
+
+def test_where_opentelemetry_is_set_up_all_is_asked_the_usual_way(monkeypatch: pytest.MonkeyPatch, fresh: Callable[[], str]) -> None:
+    url = fresh()
+    for traced in (False, True):
+        if traced:
+            monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+        core = Tarikh(Settings(database_url=url))
+        core.init()
+        app = create_app(core)
+        assert any(isinstance(route, Direct) for route in app.router.routes) is not traced
+        assert TestClient(app).get(HERE).status_code == 200
+        core.close()
