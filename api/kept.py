@@ -54,9 +54,9 @@ class Kept:
         if scope["type"] != "http" or scope["method"] != "GET" or not self.size:
             return await self.app(scope, receive, send)
         headers = dict(scope["headers"])
-        if any(name in headers for name in KEYS):
+        if not KEYS.isdisjoint(headers):
             return await self.app(scope, receive, send)
-        asked = tuple(header for header in scope["headers"] if header[0] in _ASKED)  # all of them: which one counts is not ours to say
+        asked = tuple([header for header in scope["headers"] if header[0] in _ASKED])  # all of them: which one counts is not ours to say
         key = scope["scheme"], scope["path"], scope["query_string"], asked
         held, day = self._held.get(key), self.today()
         if held is not None and held.day == day and (held.immutable or held.position == await self._position()):
