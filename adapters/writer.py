@@ -96,9 +96,9 @@ class Writer:
             new = new_events(stream, batch)
             if new or subject in expected:
                 family = self.catalogue.family(subject)
-                said = judge(family, stream, new, expected.get(subject), subject)
+                said, folded = judge(family, stream, new, expected.get(subject), subject)
                 if new:
-                    rows[subject] = rows_from(family, subject, said, sweep(family, said), RELATION)
+                    rows[subject] = rows_from(family, subject, said, sweep(family, said, folded=folded), RELATION)
             fresh += [(event, len(stream) + i) for i, event in enumerate(new, 1)]
         outcome: list[Outcome] = []
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from domain.calendar import FOREVER, format_span
 from domain.errors import Conflict, Invalid, Refused, WrongVersion
 from domain.event import Amended, Event, Logged, Retracted
 from domain.family import Family, Step
-from domain.timeline import Record, fold, records, timelines
+from domain.timeline import Folded, Record, fold, records, timelines
 
 SCOPE_LIMIT = 500
 NEVER = 2**62  # a position after every other
@@ -32,8 +32,9 @@ def new_events(stream: Sequence[Logged], events: Sequence[Event]) -> list[Event]
 
 
 def judge(family: Family[Any], stream: Sequence[Logged], events: Sequence[Event], expected_version: int | None = None,
-          subject: str | None = None) -> list[Record]:
-    """Whether `events` may follow `stream`, one subject: the records of the whole. Raises WrongVersion, Invalid or Refused if not."""
+          subject: str | None = None) -> tuple[list[Record], dict[str, Folded]]:
+    """Whether `events` may follow `stream`, one subject: the records of the whole, and the timeline of each scope with its states.
+    Raises WrongVersion, Invalid or Refused if not."""
     subject, version = subject or events[0].subject, len(stream)
     if expected_version is not None and expected_version != version:
         raise WrongVersion(f"{subject} is at version {version}, not {expected_version}: read it again and decide anew")
@@ -45,27 +46,30 @@ def judge(family: Family[Any], stream: Sequence[Logged], events: Sequence[Event]
         known.add(event.record_id)
     whole = [*stream, *(Logged(event, version + i, NEVER, NEVER, 0) for i, event in enumerate(events, 1))]
     said = records(family, whole)
-    problem = _objection(family, subject, whole, timelines(family, said, FOREVER, NEVER))
-    if problem is not None:
-        raise Refused(problem)
-    return said
+    return said, _accepted(family, subject, whole, timelines(family, said, FOREVER, NEVER))
 
 
 def objection(family: Family[Any], subject: str, stream: Sequence[Logged], known_at: int, position: int) -> str | None:
     """The first thing in a subject's timeline on a basis that cannot be, in words; None if there is none."""
-    return _objection(family, subject, stream, timelines(family, records(family, stream), known_at, position))
-
-
-def _objection(family: Family[Any], subject: str, stream: Sequence[Logged], lines: Mapping[str, list[Step[Any]]]) -> str | None:
-    ids = {item.version: item.event.record_id for item in stream}
-    for scope, steps in lines.items():
-        events = sum(not step.ends for step in steps)
-        if events > SCOPE_LIMIT:
-            return (f"{subject} has {events} events in scope {scope!r}: more than {SCOPE_LIMIT} is a modelling error; "
-                    "split the subject")
-        for state, step in zip(fold(family, steps), steps, strict=False):
-            problem = None if step.ends else family.refuse(state, step)
-            if problem:
-                name, day = type(step.data).TYPE, format_span(step.lo, step.hi)
-                return f"{subject}: {name} ({ids[step.version]}) on {day} is refused: {problem}"
+    try:
+        _accepted(family, subject, stream, timelines(family, records(family, stream), known_at, position))
+    except Refused as refusal:
+        return str(refusal)
     return None
+
+
+def _accepted(family: Family[Any], subject: str, stream: Iterable[Logged], lines: Mapping[str, list[Step[Any]]]) -> dict[str, Folded]:
+    """These timelines with their states. Raises Refused."""
+    folded: dict[str, Folded] = {}
+    for scope, steps in lines.items():
+        if len(steps) > SCOPE_LIMIT and (events := sum(not step.ends for step in steps)) > SCOPE_LIMIT:
+            raise Refused(f"{subject} has {events} events in scope {scope!r}: more than {SCOPE_LIMIT} is a modelling error; "
+                          "split the subject")
+        states = fold(family, steps)
+        for state, step in zip(states, steps, strict=False):
+            if not step.ends and (problem := family.refuse(state, step)):
+                name, day = type(step.data).TYPE, format_span(step.lo, step.hi)
+                record_id = next(item.event.record_id for item in stream if item.version == step.version)
+                raise Refused(f"{subject}: {name} ({record_id}) on {day} is refused: {problem}")
+        folded[scope] = steps, states
+    return folded

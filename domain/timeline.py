@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
 
 from domain.calendar import FIRST_DAY, FOREVER
 from domain.event import Amended, Event, Logged, Retracted
@@ -48,19 +49,19 @@ def records(family: Family[Any], stream: Sequence[Logged]) -> list[Record]:
 
 
 def _record(family: Family[Any], item: Logged, earlier: dict[str, Record]) -> Record | None:
-    event, data = item.event, item.event.data
+    event, version = item.event, item.version
+    says: Any = event.data
     target: Record | None = None
-    if isinstance(data, Amended | Retracted):
-        target = earlier.get(data.target)
+    retracts = isinstance(says, Retracted)
+    if retracts or isinstance(says, Amended):
+        target = earlier.get(says.target)
         if target is None:
             return None
-    lo, hi = (FIRST_DAY, FIRST_DAY) if family.recorded_alone else event.span
-    says = None if isinstance(data, Retracted) else data.data if isinstance(data, Amended) else data
-    return Record(
-        item.version, item.batch, FIRST_DAY if family.recorded_alone else event.known_day, lo, hi, event.until_day, event.order, says,
-        () if says is None else (*attributes_of(says), *_of_itself(event)), target.root if target else item.version,
-        target.version if target else None, isinstance(data, Retracted),
-    )
+        says = None if retracts else says.data
+    known, (lo, hi) = (FIRST_DAY, (FIRST_DAY, FIRST_DAY)) if family.recorded_alone else (event.known_day, event.span)
+    told = () if says is None else attributes_of(says) + _of_itself(event)
+    root, corrected = (target.root, target.version) if target else (version, None)
+    return Record(version, item.batch, known, lo, hi, event.until_day, event.order, says, told, root, corrected, retracts)
 
 
 def _of_itself(event: Event) -> Attributes:
@@ -93,17 +94,20 @@ def standing(versions: Sequence[Record]) -> Record | None:
 
 def steps_of(record: Record, root: Record) -> list[Step[Any]]:
     """The start, and the planned end if there is one, at the ORIGINAL's place in the order of its day."""
-    announced, place = min(record.known, root.known), (record.order, root.known, root.version)
-    common = (record.data, record.told, record.version, root.version, announced, record.until)
-    out = [Step(record.lo, record.hi, (*place, 0), *common)]
-    if record.until is not None and record.until > record.hi:
+    _, _, known, lo, hi, until, order, data, told, _, _, _ = record
+    first, announced = root.version, min(known, root.known)
+    out = [Step(lo, hi, (order, root.known, first, 0), data, told, record.version, first, announced, until)]
+    if until is not None and until > hi:
         # after everything that starts on the same day: a renewal on the day of the planned end voids it
-        out.append(Step(record.until, record.until, (LAST_IN_DAY, root.known, root.version, 1), *common, ends=True))
+        out.append(Step(until, until, (LAST_IN_DAY, root.known, first, 1), data, told, record.version, first, announced, until, True))
     return out
 
 
+_in_order = itemgetter(0, 1, 2)  # lo, hi, place
+
+
 def sort_steps(steps: Iterable[Step[Any]]) -> list[Step[Any]]:
-    return sorted(steps, key=lambda step: (step.lo, step.hi, step.place))
+    return sorted(steps, key=_in_order)
 
 
 def timelines(family: Family[Any], stream: Sequence[Record], known_at: int, position: int) -> dict[str, list[Step[Any]]]:
@@ -123,11 +127,13 @@ def timelines(family: Family[Any], stream: Sequence[Record], known_at: int, posi
 
 def bounds(steps: Sequence[Step[Any]]) -> tuple[list[int], list[int]]:
     """Earliest and latest day of each step that keep the order: E as sorted, L clamped to the least later L."""
-    late, floor = [], FOREVER
+    late, floor = [FOREVER], FOREVER
     for step in reversed(steps):
-        floor = min(floor, step.hi)
+        if step.hi < floor:
+            floor = step.hi
         late.append(floor)
-    return [*(step.lo for step in steps), FOREVER], [*reversed(late), FOREVER]
+    late.reverse()
+    return [*[step.lo for step in steps], FOREVER], late
 
 
 def fold(family: Family[Any], steps: Iterable[Step[Any]], states: Sequence[State] = ({},)) -> list[State]:
@@ -136,6 +142,9 @@ def fold(family: Family[Any], steps: Iterable[Step[Any]], states: Sequence[State
     for step in steps:
         states.append(end_term(states[-1], step) if step.ends else family.evolve(states[-1], step))
     return states
+
+
+Folded: TypeAlias = tuple[Sequence[Step[Any]], Sequence[State]]  # a timeline with its states
 
 
 # ---------------------------------------------------------------- the definition

@@ -10,12 +10,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from domain.calendar import FOREVER, format_span
 from domain.event import Logged, event_id
 from domain.family import Fact, Family, State, Step
-from domain.timeline import Record, bounds, fold, records, scheduled, sort_steps, standing, steps_of
+from domain.timeline import Folded, Record, bounds, fold, records, scheduled, sort_steps, standing, steps_of
 
 OPEN = 2**63 - 1  # "not closed" on the recorded axis
 
@@ -95,44 +96,47 @@ def runs(steps: Sequence[Step[Any]], states: Sequence[State]) -> list[Run]:
     """Every fact of a timeline with the stretch of valid time on which it is told so."""
     early, late = bounds(steps)
     out: list[Run] = []
-    for key in {key for state in states for key in state}:
+    for key in set().union(*states):
         facts = [state.get(key) for state in states]
-        for first, after in _stretches(facts, lambda fact: fact.status):
-            since, until = (early[first - 1], late[first - 1]), (early[after - 1], late[after - 1])
-            step, start = steps[first - 1], facts[first]
-            if step.announced < step.lo and start is not None:
-                out.append(Run(key, scheduled(start, step), since, (FOREVER, FOREVER), "certain", step.announced, step.lo))
-            for a, b in _stretches(facts[:after], lambda fact: fact, first):
-                fact = facts[a]
-                if fact is not None:
-                    pieces = _certainty(early[a - 1], late[a - 1], early[b - 1], late[b - 1])
-                    out += [Run(key, fact, since, until, c, lo, hi) for lo, hi, c in pieces if lo < hi]
+        first = 1
+        while first < len(facts):
+            if (fact := facts[first]) is None:
+                first += 1
+                continue
+            after = _end(facts, first, fact.status)
+            step, since, until = steps[first - 1], (early[first - 1], late[first - 1]), (early[after - 1], late[after - 1])
+            if step.announced < step.lo:
+                out.append(Run(key, scheduled(fact, step), since, (FOREVER, FOREVER), "certain", step.announced, step.lo))
+            for fact, a, b in _alike(facts, first, after):
+                for lo, hi, certainty in _certainty(early[a - 1], late[a - 1], early[b - 1], late[b - 1]):
+                    if lo < hi:
+                        out.append(Run(key, fact, since, until, certainty, lo, hi))
+            first = after
     return out
 
 
-def _stretches(facts: Sequence[Fact | None], same: Any, start: int = 1) -> Iterator[tuple[int, int]]:
-    """Index ranges [a, b) of neighbours that are facts and the same by `same`."""
-    i = start
-    while i < len(facts):
-        fact = facts[i]
-        if fact is None:
-            i += 1
-            continue
-        j = i + 1
-        while j < len(facts) and (other := facts[j]) is not None and same(other) == same(fact):
-            j += 1
-        yield i, j
-        i = j
+def _end(facts: Sequence[Fact | None], first: int, status: str) -> int:
+    """Where the neighbours from `first` on end that are facts of this status."""
+    after = first + 1
+    while after < len(facts) and (fact := facts[after]) is not None and fact.status == status:
+        after += 1
+    return after
 
 
-def _certainty(e1: int, l1: int, e2: int, l2: int) -> list[tuple[int, int, str]]:
+def _alike(facts: Sequence[Fact | None], first: int, after: int) -> Iterator[tuple[Fact, int, int]]:
+    """The facts of [first, after), with the index ranges of neighbours that are the same."""
+    while first < after and (fact := facts[first]) is not None:
+        end = first + 1
+        while end < after and facts[end] == fact:
+            end += 1
+        yield fact, first, end
+        first = end
+
+
+def _certainty(e1: int, l1: int, e2: int, l2: int) -> tuple[tuple[int, int, str], ...]:
     if l1 < e2:
-        return [(e1, l1, "possible"), (l1, e2, "certain"), (e2, l2, "possible")]
-    return [(e1, l2, "possible")]
-
-
-def marks(steps: Sequence[Step[Any]]) -> list[Mark]:
-    return [Mark(s.lo, s.hi + 1, s.place, s.version) for s in steps if not s.ends]
+        return (e1, l1, "possible"), (l1, e2, "certain"), (e2, l2, "possible")
+    return ((e1, l2, "possible"),)
 
 
 # ---------------------------------------------------------------- the sweep over the known axis
@@ -145,55 +149,76 @@ class Box(NamedTuple):
     known_to: int
 
 
-def sweep(family: Family[Any], stream: Sequence[Record], opened: Iterable[Box] = (), start: int = -1) -> Iterator[Box]:
+def sweep(
+    family: Family[Any], stream: Sequence[Record], opened: Iterable[Box] = (), start: int = -1, folded: dict[str, Folded] | None = None
+) -> Iterator[Box]:
     """The boxes of one subject that reach beyond the known day `start`, by a sweep over its known days from there.
 
-    `opened` are the boxes that hold on the day before `start`. Only scopes that an event touches are folded again.
+    `opened` are the boxes that hold on the day before `start`. Only scopes that an event touches are folded again, and of their
+    timelines what does not begin as one in `folded` does: those that the caller folded before, and that are folded here.
     """
+    folded = {} if folded is None else folded
     versions: dict[int, list[Record]] = defaultdict(list)
-    scope_of: dict[int, str] = {}
+    stands: dict[int, tuple[Record, str, Mark]] = {}  # by root: what it says, in which scope, at which place
     scopes: dict[str, dict[int, list[Step[Any]]]] = defaultdict(dict)
-    folded: dict[str, tuple[list[Step[Any]], list[State]]] = {}
     roots = {record.version: record for record in stream}
-    live: dict[str, dict[Run | Mark, int]] = defaultdict(dict)
+    told: dict[str, dict[Run, int]] = defaultdict(dict)
+    marked: dict[Mark, int] = {}
     for box in opened:
-        live[box.scope][box.thing] = box.known_from
-    for known, arrivals in groupby(sorted(stream, key=lambda r: r.known), key=lambda r: r.known):
+        if isinstance(box.thing, Mark):
+            marked[box.thing] = box.known_from
+        else:
+            told[box.scope][box.thing] = box.known_from
+    for known, arrivals in groupby(sorted(stream, key=_known), key=_known):
         touched: set[str] = set()
         changed: set[int] = set()
         for record in arrivals:
             versions[record.root].append(record)
             changed.add(record.root)
         for root in changed:
-            if (scope := scope_of.pop(root, None)) is not None:
+            now, before = standing(versions[root]), stands.get(root)
+            if before is not None:
+                if now is before[0]:
+                    continue
+                _, scope, mark = stands.pop(root)
                 touched.add(scope)
                 del scopes[scope][root]
-            if (now := standing(versions[root])) is not None:
-                scope_of[root] = scope = family.scope(now.data)
+                if known >= start:
+                    yield Box(scope, mark, marked.pop(mark), known)
+            if now is not None:
+                scope, steps = family.scope(now.data), steps_of(now, roots[root])
+                mark = Mark(now.lo, now.hi + 1, steps[0].place, now.version)
                 touched.add(scope)
-                scopes[scope][root] = steps_of(now, roots[root])
+                stands[root], scopes[scope][root] = (now, scope, mark), steps
+                if known >= start:
+                    marked[mark] = known
         if known < start:
             continue
         for scope in touched:
-            steps, states = folded[scope] = _fold_on(family, scopes[scope].values(), *folded.get(scope, ((), ({},))))
-            after: set[Run | Mark] = {*runs(steps, states), *marks(steps)}
-            before = live[scope]
-            for thing in before.keys() - after:
-                yield Box(scope, thing, before.pop(thing), known)
-            for thing in after - before.keys():
-                before[thing] = known
-    for scope, held in live.items():
-        for thing, known in held.items():
-            yield Box(scope, thing, known, FOREVER)
+            held, after = told[scope], set(runs(*_fold_on(family, scope, scopes[scope].values(), folded)))
+            for run in [run for run in held if run not in after]:
+                yield Box(scope, run, held.pop(run), known)
+            for run in after:
+                held.setdefault(run, known)
+    for scope, held in told.items():
+        for run, known in held.items():
+            yield Box(scope, run, known, FOREVER)
+    for _, scope, mark in stands.values():
+        yield Box(scope, mark, marked[mark], FOREVER)
 
 
-def _fold_on(
-    family: Family[Any], said: Iterable[list[Step[Any]]], before: Sequence[Step[Any]], states: Sequence[State]
-) -> tuple[list[Step[Any]], list[State]]:
+_known = itemgetter(Record._fields.index("known"))
+
+
+def _fold_on(family: Family[Any], scope: str, said: Iterable[list[Step[Any]]], folded: dict[str, Folded]) -> Folded:
     """The timeline of these steps and its states; what begins as the timeline before it did is not folded again."""
     steps = sort_steps([step for some in said for step in some])
-    same = next((i for i, (old, new) in enumerate(zip(before, steps, strict=False)) if old is not new), min(len(before), len(steps)))
-    return steps, fold(family, steps[same:], states[: same + 1])
+    before, states = folded.get(scope, ((), ({},)))
+    same = next((i for i, (old, new) in enumerate(zip(before, steps, strict=False)) if old != new), min(len(before), len(steps)))
+    if same == len(steps):  # it ends before, and the timeline may yet go on as that one does
+        return steps, states[: same + 1]
+    folded[scope] = steps, fold(family, steps[same:], states[: same + 1])
+    return folded[scope]
 
 
 def rows_of(family: Family[Any], subject: str, stream: Sequence[Logged], relation: str) -> Rows:
