@@ -106,18 +106,23 @@ def _fields(cls: type[Payload]) -> tuple[str, ...]:
 def attributes_of(data: Payload) -> Attributes:
     """An event's own fields as attributes: those that say something, in order of name."""
     values = data.__dict__
-    return tuple([(name, _frozen(value)) for name in _fields(type(data)) if (value := values[name]) is not None and value != ()])
+    said = [(name, value) for name in _fields(type(data)) if (value := values[name]) is not None and value != () and value != []]
+    return tuple([pair if type(pair[1]) is str else (pair[0], _frozen(pair[1])) for pair in said])
 
 
 def _frozen(value: Any) -> Any:
-    return tuple([_frozen(item) for item in value]) if isinstance(value, list | tuple) else value
+    return tuple([item if type(item) is str else _frozen(item) for item in value]) if isinstance(value, (list, tuple)) else value
 
 
-def _attributes(step: Step[Any], base: Attributes, more: Mapping[str, Any]) -> Attributes:
-    merged = dict(base)
-    merged.update(step.told)
-    merged.update(more)
-    return tuple(sorted([pair for pair in merged.items() if pair[1] is not None and pair[1] != ()]))
+def _attributes(step: Step[Any], said: dict[str, Any], more: Mapping[str, Any]) -> Attributes:
+    """What was `said` before, over it what the event says, and over that `more`, of which None and () leave an attribute out."""
+    said.update(step.told)
+    for name, value in more.items():
+        if value is None or value == ():
+            said.pop(name, None)
+        else:
+            said[name] = value
+    return tuple(sorted(said.items()))
 
 
 def _because(old: Fact | None, status: str, step: Step[Any]) -> tuple[int, ...]:
@@ -128,7 +133,7 @@ def _because(old: Fact | None, status: str, step: Step[Any]) -> tuple[int, ...]:
 
 def put(state: State, key: str, step: Step[Any], kind: str, status: str, **more: Any) -> State:
     """The fact under `key` becomes what this event says (and `more`; a None leaves an attribute out)."""
-    fact = Fact(kind, status, _attributes(step, (), more), _because(state.get(key), status, step), step.root)
+    fact = Fact(kind, status, _attributes(step, {}, more), _because(state.get(key), status, step), step.root)
     return {**state, key: fact}
 
 
@@ -140,18 +145,17 @@ def merge(state: State, key: str, step: Step[Any], kind: str, status: str, *, ne
     old = state.get(key)
     if old is None:
         return put(state, key, step, kind, status, **more)
-    shared = tuple(pair for pair in old.attributes if pair[0] not in ("note", "confidence"))
+    said = dict(old.attributes)
+    for name in ("note", "confidence"):
+        said.pop(name, None)
     term = step.root if new_term or step.until is not None else old.term
-    return {**state, key: Fact(kind, status, _attributes(step, shared, more), _because(old, status, step), term)}
+    return {**state, key: Fact(kind, status, _attributes(step, said, more), _because(old, status, step), term)}
 
 
 def drop(state: State, *keys: str) -> State:
     """Without the facts under `keys`; a key that ends with `*` stands for all that begin so."""
-
-    def gone(key: str) -> bool:
-        return any(key.startswith(k[:-1]) if k.endswith("*") else key == k for k in keys)
-
-    return {key: fact for key, fact in state.items() if not gone(key)}
+    begins = tuple([key[:-1] for key in keys if key.endswith("*")])
+    return {key: fact for key, fact in state.items() if key not in keys and not key.startswith(begins)}
 
 
 def note_party(state: State, key: str, step: Step[Any], name: str, party: str) -> State:
