@@ -19,7 +19,7 @@ from adapters.schema import idempotency
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.decide import judge, new_events
 from domain.errors import Busy, Invalid, KeyReused
-from domain.event import Event, Logged
+from domain.event import Event, Logged, event_id
 from domain.family import RELATION
 from projections.boxes import Rows, rows_from, sweep
 
@@ -71,8 +71,9 @@ class Writer:
         came with another request; Busy where other writers of the same subjects won every time.
         """
         by_subject: dict[str, list[Event]] = {}
+        today = self.today()
         for event in events:
-            if event.known_day > self.today():
+            if event.known_day > today:
                 raise Invalid(f"{event.record_id}: known {event.known} is not over yet: it is the first day on which it was public")
             by_subject.setdefault(event.subject, []).append(event)
         if missing := set(expected or {}) - set(by_subject):
@@ -104,7 +105,7 @@ class Writer:
 
         def in_transaction(connection: sa.Connection, batch: int, recorded_at: int) -> None:
             update_subjects(connection, rows, batch, new={s for s in rows if not streams[s]})
-            outcome.append(_outcome(events, fresh, _grow(streams, fresh, batch, recorded_at), batch, recorded_at))
+            outcome.append(_outcome(events, fresh, streams, batch, recorded_at))
             if once is not None:
                 _keep(connection, once, outcome[0], recorded_at)
 
@@ -119,19 +120,15 @@ class Writer:
             return read_some(connection, list(subjects), self.catalogue)
 
 
-def _grow(streams: Mapping[str, list[Logged]], fresh: Sequence[tuple[Event, int]], batch: int, recorded_at: int) -> dict[str, list[Logged]]:
-    grown = {subject: list(stream) for subject, stream in streams.items()}
-    for i, (event, version) in enumerate(fresh):
-        grown[event.subject].append(Logged(event, version, batch - len(fresh) + 1 + i, batch, recorded_at))
-    return grown
-
-
-def _outcome(events: Sequence[Event], fresh: Sequence[tuple[Event, int]], grown: Mapping[str, Sequence[Logged]], batch: int, at: int) -> Outcome:
-    ids = {(item.event.subject, item.event.record_id): item.id for stream in grown.values() for item in stream}
-    last = max((item for stream in grown.values() for item in stream), key=lambda item: item.position, default=None)
+def _outcome(events: Sequence[Event], fresh: Sequence[tuple[Event, int]], streams: Mapping[str, Sequence[Logged]], batch: int, at: int) -> Outcome:
+    version_of = {(subject, item.event.record_id): item.version for subject, stream in streams.items() for item in stream}
+    versions = {subject: len(stream) for subject, stream in streams.items()}
+    for event, version in fresh:
+        version_of[event.subject, event.record_id] = versions[event.subject] = version
+    last = max((item for stream in streams.values() for item in stream), key=lambda item: item.position, default=None)
     position, recorded_at = (batch, at) if fresh else (last.batch, last.recorded_at) if last else (0, 0)
-    return Outcome([ids[e.subject, e.record_id] for e in events], len(fresh), len(events) - len(fresh), position, recorded_at,
-                   {subject: len(stream) for subject, stream in grown.items()})
+    ids = [event_id(event.subject, version_of[event.subject, event.record_id]) for event in events]
+    return Outcome(ids, len(fresh), len(events) - len(fresh), position, recorded_at, versions)
 
 
 # ---------------------------------------------------------------- Idempotency-Key
