@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
+from pydantic_core import SchemaValidator
 
 from domain.calendar import parse_day
 from domain.errors import Invalid
@@ -53,6 +54,8 @@ class Catalogue:
                 self.types[cls.TYPE] = cls
                 self.family_of[cls.TYPE] = family.name
         self.upcasts = dict(upcasts or {})
+        self._current = {self.topic(cls): cls for cls in self.types.values() if cls is not Amended}
+        self._readers: dict[str, SchemaValidator] = {}
 
     def family(self, subject: str) -> Family[Any]:
         """The family of a subject. Raises Invalid."""
@@ -107,11 +110,14 @@ class Catalogue:
             raise Invalid(_explain(error)) from None
         if not stored:
             self._coverage_fits(event)
+        self._of_its_family(event)
+        return event
+
+    def _of_its_family(self, event: Event) -> None:
         family = self.family(event.subject)
-        meant = payload.data if isinstance(payload, Amended) else payload
+        meant = event.data.data if isinstance(event.data, Amended) else event.data
         if not isinstance(meant, CORRECTIONS) and self.family_of[type(meant).TYPE] != family.name:
             raise Invalid(f"{type(meant).TYPE} is not an event of {event.subject}: its family has {_names(family)}")
-        return event
 
     def _coverage_fits(self, event: Event) -> None:
         """What is covered must be a family, and nobody can speak of days that are not over. Raises Invalid."""
@@ -139,7 +145,29 @@ class Catalogue:
         return _json(stored).encode()
 
     def load(self, topic: str, stored: bytes) -> Event:
+        """The event of a stored form, of any version. Raises Invalid."""
+        if topic in self._current:
+            try:
+                event: Event = self._reader(topic).validate_json(stored)
+            except ValidationError:
+                pass  # `event` says what is wrong with it
+            else:
+                if event.type == topic:
+                    self._of_its_family(event)
+                    return event
         return self.event({**json.loads(stored), "type": topic}, stored=True)
+
+    def _reader(self, topic: str) -> SchemaValidator:
+        """Reads the JSON of events of one type, payload and all, in one pass: half of the time that three take."""
+        if topic not in self._readers:
+            model = create_model("Stored", __base__=Event, data=(self._current[topic], ...), type=(str, topic))
+            self._readers[topic] = SchemaValidator(_making(Event, model.__pydantic_core_schema__))
+        return self._readers[topic]
+
+
+def _making(cls: type[Event], schema: Any) -> Any:
+    """A model's schema, for the instances to be of another class."""
+    return {**schema, "cls": cls} if schema["type"] == "model" else {**schema, "schema": _making(cls, schema["schema"])}
 
 
 def _names(family: Family[Any]) -> str:

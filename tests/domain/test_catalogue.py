@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.errors import Invalid
-from domain.event import Amended, Logged, Payload, Slug
+from domain.event import Amended, Event, Logged, Payload, Slug
 from domain.families import pledge
 from domain.family import Family
 from tests.build import say
@@ -162,6 +164,26 @@ def test_an_old_version_is_upcast_through_every_version_between() -> None:
     event = catalogue.load("pledge.made.v1", stored)
     assert event.data == MadeAgain(maker="usa", name="a word", solemn=False)
     assert catalogue.load(event.type, catalogue.dump(event)) == event
+
+
+@pytest.mark.parametrize("topic", CATALOGUE.topics)
+def test_a_stored_event_is_read_in_one_pass_as_in_steps(topic: str) -> None:
+    stored = path_of(topic).read_bytes()
+    raw = json.loads(stored)
+    loaded, read = CATALOGUE.load(topic, stored), CATALOGUE.event({**raw, "type": topic}, stored=True)
+    assert (loaded, type(loaded), type(loaded.data), repr(loaded)) == (read, Event, type(read.data), repr(read))
+    for name in raw:
+        for damaged in ({k: v for k, v in raw.items() if k != name}, {**raw, name: {"no": "such"}}, {**raw, name: None}, {**raw, "type": "x"}):
+            in_one = partial(CATALOGUE.load, topic, json.dumps(damaged).encode())
+            in_steps = partial(CATALOGUE.event, {**damaged, "type": topic}, stored=True)
+            assert _told(in_one) == _told(in_steps)
+
+
+def _told(read: Callable[[], Event]) -> Event | str:
+    try:
+        return read()
+    except Invalid as error:
+        return str(error)
 
 
 def test_an_old_version_inside_an_amendment_is_upcast() -> None:
