@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -31,6 +30,7 @@ from adapters.facts import (
     written_version,
 )
 from adapters.log import lock
+from adapters.process import settle
 from adapters.reader import read_streams
 from adapters.schema import log
 from domain.catalogue import CATALOGUE, Catalogue
@@ -106,7 +106,7 @@ def _shared(url: str, workers: int, upto: int, generation: int, progress: Progre
 
 def _part(url: str, upto: int, generation: int, part: tuple[int, int]) -> tuple[int, int]:
     """(rows, events) of a part, in a process of its own."""
-    gc.freeze()  # what is imported stays: it need not be looked through again and again
+    settle()
     events: list[int] = []
     with closing(Database(url)) as database:
         rows = _write(database, upto, generation, CATALOGUE, part, events.append)

@@ -14,7 +14,7 @@ import typer
 
 from api import cli_export, cli_keys, cli_publish, cli_webhooks, tables
 from api.terminal import opened, out, print_json, progress_bar, tell_faults
-from api.wiring import CATALOGUE, LISTS, Columns, Tarikh
+from api.wiring import CATALOGUE, LISTS, Columns, Tarikh, settle
 from domain.errors import BadQuestion, Invalid, NotFound
 from domain.family import slug
 from projections.question import Resolved
@@ -97,7 +97,7 @@ def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127
         service = create_app(core)
         out.print(f"serving on http://{host}:{port} (interactive documentation at /docs)", highlight=False, soft_wrap=True)
         gc.collect()
-        gc.freeze()  # what is there from now on stays: to look through it again and again would hold everybody up for a moment each time
+        settle()
         sys.setswitchinterval(0.0005)  # seconds: while threads work, the loop that refuses and streams waits for its turn a tenth as long
         uvicorn.run(service, host=host, port=port, log_config=None, access_log=False,
                     timeout_graceful_shutdown=5)  # streams have no end of their own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.wiring import UNUSABLE, Damaged, PersistenceError, Settings, Tarikh, Unreachable
+from api.wiring import UNUSABLE, Damaged, PersistenceError, Settings, Tarikh, Unreachable, settle
 from domain.errors import BadQuestion, Conflict, Invalid, NotFound, Refused, TarikhError, WrongVersion
 
 out = Console(markup=False, emoji=False)  # what is printed is data: agreement:b: is no emoji, [sic] no markup
@@ -24,7 +23,7 @@ EXIT: dict[type[TarikhError], int] = {BadQuestion: 2, Invalid: 2, NotFound: 3, R
 def opened(fresh: bool = False, facts: bool = True) -> Iterator[Tarikh]:
     """The application on the configured database; errors become a line and an exit code. `facts`: they must be as this code writes them."""
     core: Tarikh | None = None
-    gc.freeze()  # what is imported stays: it need not be looked through again and again
+    settle()
     try:
         core = Tarikh(Settings())
         if not fresh and (problem := core.ready(facts)):

@@ -33,6 +33,7 @@ from adapters.lists.model import Damaged
 from adapters.lists.run import LISTS, import_list
 from adapters.log import Log, LogTrackingRecorder
 from adapters.outbound import Sender
+from adapters.process import settle
 from adapters.reader import LogReader
 from adapters.rebuild import Verdict, rebuild, verify
 from adapters.series import Columns
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from adapters.exports.opening import Exports
 
 __all__ = ["CATALOGUE", "FORMATS", "LISTS", "SCOPES", "UNUSABLE", "Columns", "Condition", "Damaged", "Key", "Once", "Outcome", "PersistenceError",
-           "Replayed", "Settings", "Subscription", "Summary", "Tarikh", "Unreachable", "Verdict", "as_of_for", "digest_of", "format_for", "trouble"]
+           "Replayed", "Settings", "Subscription", "Summary", "Tarikh",
+           "Unreachable", "Verdict", "as_of_for", "digest_of", "format_for", "settle", "trouble"]
 
 UNUSABLE = (PersistenceError, SQLAlchemyError, OSError)  # what a database or a file system may say
 DEFAULT_URL = "sqlite:///tarikh.sqlite"

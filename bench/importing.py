@@ -5,7 +5,6 @@ Each runs in a process of its own, which tells its seconds and the most memory t
 
 from __future__ import annotations
 
-import gc
 import resource
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from time import perf_counter
 import sqlalchemy as sa
 
 from adapters.bulk import insert_rows
+from adapters.process import settle
 from adapters.schema import log
 from api.wiring import Settings, Tarikh
 from bench.measure import Target, at_least, at_most
@@ -87,7 +87,7 @@ def _rebuild(url: str) -> float:
 
 def main(what: str, url: str, count: str, of: str) -> None:
     """One of the ways, in this process."""
-    gc.freeze()  # as the command line does
+    settle()  # as the command line does
     seconds = _record(url, int(count)) if what == "record" else _raw(url, of) if what == "raw" else _rebuild(url)
     print(seconds, _peak())
 
