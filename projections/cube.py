@@ -128,9 +128,12 @@ def readings(steps: Sequence[tuple[int, int]], latest: int) -> Iterator[tuple[li
     seen = [] if steps[0][1] == known_at else [day for day, known in steps if known == day]
     if seen:
         yield [(SEEN, SEEN)], seen
-    if rest := [day for day, _ in steps[len(seen):]]:
+    rest = [day for day, _ in steps[len(seen):]]
+    if rest and known_at >= latest:
+        yield [(ANY, ANY)], rest
+    elif rest:
         before = date.fromordinal(known_at + 1).replace(month=1, day=1).toordinal() - 1  # the last day of the last whole year
-        yield [(ANY, ANY)] if known_at >= latest else [(-before, SEEN - 1), (before + 1, known_at)], rest
+        yield [(-before, SEEN - 1), (before + 1, known_at)], rest
 
 
 def totals(found: Iterable[tuple[str, int, int]], days: Sequence[int]) -> list[dict[str, Any]] | None:

@@ -95,6 +95,8 @@ def test_a_year_ends_on_its_last_day() -> None:
     ([(10, 10), (20, 20)], [([(SEEN, SEEN)], [10, 20])]),  # each as known on its own day
     ([(10, 10), (LATEST + 9, LATEST)], [([(SEEN, SEEN)], [10]), ([(ANY, ANY)], [LATEST + 9])]),
     ([(10, YEAR + 5), (20, YEAR + 5)], [([(-YEAR, -2), (YEAR + 1, YEAR + 5)], [10, 20])]),  # whole years, and days of the last
+    ([(10, LAST_DAY), (LAST_DAY, LAST_DAY)], [([(ANY, ANY)], [10, LAST_DAY])]),
+    ([(10, 1), (20, 1)], [([(0, -2), (1, 1)], [10, 20])]),  # nothing lies between the first two
     ([(10, YEAR + 1), (20, YEAR + 1)], [([(-YEAR, -2), (YEAR + 1, YEAR + 1)], [10, 20])]),
     ([(10, YEAR), (20, YEAR)], [([(-YEAR, -2), (YEAR + 1, YEAR)], [10, 20])]),
     ([(10, 10), (YEAR + 9, YEAR + 5)], [([(SEEN, SEEN)], [10]), ([(-YEAR, -2), (YEAR + 1, YEAR + 5)], [YEAR + 9])]),
