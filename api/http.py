@@ -86,6 +86,9 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     app.state.streams = Streams(Tail(lambda: core.reader.last()[0]), limits.streams, limits.heartbeat)
     app.state.gates = Gates(Gate(limits.concurrency, limits.queue, limits.queue_crowded, limits.queue_seconds),
                             Gate(ceil(limits.concurrency / 4), ceil(limits.queue / 4), ceil(limits.queue_crowded / 4), limits.queue_seconds))
+    if not limits.reads_closed and not limits.traced:
+        state = next(route for route in relation.router.routes if isinstance(route, APIRoute) and route.endpoint is relation.state)
+        app.add_middleware(Direct, route=state, given={"relation": RELATION})
     app.add_middleware(Kept, size=limits.kept_bytes, position=lambda: core.reader.last()[0], today=lambda: core.answers.today(),
                        quick=core.database.sqlite)
     app.add_middleware(Queue, gates=app.state.gates)
@@ -93,9 +96,6 @@ def create_app(tarikh: Tarikh | None = None) -> FastAPI:
     if limits.rate_limit:
         app.add_middleware(RateLimit, buckets=Buckets(limits.rate_limit, limits.rate_burst or 2 * limits.rate_limit))
     app.add_middleware(Head)
-    if not limits.reads_closed and not limits.traced:
-        state = next(route for route in relation.router.routes if isinstance(route, APIRoute) and route.endpoint is relation.state)
-        app.router.routes.append(Direct(state, relation=RELATION))
     for routes in ROUTES:
         app.include_router(routes.router)
     return app

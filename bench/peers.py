@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -29,7 +29,7 @@ from bench.asof import OLDER
 from bench.data import DENSE, POSITIONS, SPARSE, Point, basis, fill, held, points
 from bench.measure import Absent, Contestants, Target, agree, at_least, not_measured, race
 from bench.replay import Replay
-from bench.serving import per_second
+from bench.serving import on_core, per_second
 from domain.calendar import format_day
 from domain.family import RELATION
 from reliability.databases import databases, owned
@@ -136,7 +136,7 @@ def _http(url: str, seconds: float) -> Iterator[Target]:
     """Both servers on one core, in turns, and who asks on another. No point is asked twice, but for the answers that are kept."""
     server, client = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
     with TemporaryDirectory(prefix="tarikh-datasette-") as folder, datasette.serving(path_of(url), Path(folder), server) as theirs, \
-            serving(url, cpu=server) as (service,), _on(client):
+            serving(url, cpu=server) as (service,), on_core(client):
         goals = iter(DATASETTE.items())
         for era in (SPARSE, DENSE):
             some = _distinct(era)
@@ -176,14 +176,3 @@ def _told(port: int, path: Callable[[Point], str], point: Point) -> list[tuple[s
     else:
         facts = [fact for part in said.values() if isinstance(part, list) for fact in part]
     return [(json.dumps(fact, sort_keys=True),) for fact in facts]
-
-
-@contextmanager
-def _on(cpu: int) -> Iterator[None]:
-    """This thread on one core for a while."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle
 from statistics import median
 from time import perf_counter
@@ -34,7 +36,8 @@ def run(quick: bool) -> Iterator[Target]:
             core.close()
             days = [(format_day(point.as_of), format_day(point.known_at)) for point in points(SPARSE, 4000)]
             states = [f"/v1/relations/IRN-USA?as_of={as_of}&known_at={known_at}" for as_of, known_at in days]
-            with serving(url) as (service,):
+            server, client = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+            with serving(url, cpu=server) as (service,), on_core(client):
                 yield from _compared(engine, service.port, states, 1.0 if quick else 3.0)
 
 
@@ -51,6 +54,17 @@ def _compared(engine: str, port: int, states: list[str], seconds: float) -> Iter
         rate = median(rates[name])
         yield at_least(f"the state over HTTP, {name}, against an endpoint that does nothing", engine, rate / nothing, goal,
                        f"{rate:,.0f} and {nothing:,.0f} requests a second")
+
+
+@contextmanager
+def on_core(cpu: int) -> Iterator[None]:
+    """This thread on one core for a while: who asks and who answers do not take turns on one."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 async def per_second(port: int, paths: Iterator[str], seconds: float) -> float:

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from eventsourcing.persistence import PersistenceError
 from fastapi.testclient import TestClient
 
-from api.direct import Direct, _times
+from adapters.facts import FactStore
+from api.direct import Direct, times_of
 from api.http import create_app
 from api.wiring import Settings, Tarikh
 from tests.api.ask import HERE, concluded, withdrew
 from tests.conftest import KEY
 
 Both = tuple[TestClient, TestClient]
+DIRECT: Any = Direct
 
 
 @pytest.fixture
@@ -24,8 +27,8 @@ def both(fresh: Callable[[], str]) -> Iterator[Both]:
     core.init()
     core.writer.record(core.events_from([concluded(), withdrew()]))
     apps = create_app(core), create_app(core)
-    apps[1].router.routes[:] = [route for route in apps[1].router.routes if not isinstance(route, Direct)]
-    assert len(apps[0].router.routes) == len(apps[1].router.routes) + 1
+    apps[1].user_middleware[:] = [layer for layer in apps[1].user_middleware if layer.cls is not DIRECT]
+    assert len(apps[0].user_middleware) == len(apps[1].user_middleware) + 1
     yield TestClient(apps[0]), TestClient(apps[1])
     core.close()
 
@@ -64,6 +67,16 @@ def test_who_has_the_answer_is_told_so(both: Both) -> None:
     assert direct[0] == 304
 
 
+def test_what_goes_wrong_is_told_by_the_usual_way(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise PersistenceError("the database is gone")
+
+    monkeypatch.setattr(FactStore, "stab", broken)
+    direct, usual = (_told(client, "GET", HERE, {}) for client in both)
+    assert direct == usual
+    assert direct[0] == 503
+
+
 def test_it_is_told_and_counted_under_the_same_route(both: Both) -> None:
     for client in both:
         client.get(HERE)
@@ -84,10 +97,10 @@ def test_where_reads_are_closed_all_is_asked_the_usual_way(fresh: Callable[[], s
 
 
 def test_only_times_given_once_and_plainly_leave_nothing_to_judge() -> None:
-    assert _times(b"") == {}
-    assert _times(b"known_at=2019-01-01&as_of=x") == {"known_at": "2019-01-01", "as_of": "x"}
+    assert times_of(b"") == {}
+    assert times_of(b"known_at=2019-01-01&as_of=x") == {"known_at": "2019-01-01", "as_of": "x"}
     for query in (b"as_of=", b"as_of", b"as_of=a&as_of=a", b"as_of=a&", b"as_of=%61", b"as_of=a+b", b"limit=1", b"as_of=a\n", b"as_of=\xc3\xa9"):
-        assert _times(query) is None
+        assert times_of(query) is None
 
 
 def test_where_opentelemetry_is_set_up_all_is_asked_the_usual_way(monkeypatch: pytest.MonkeyPatch, fresh: Callable[[], str]) -> None:
@@ -98,6 +111,6 @@ def test_where_opentelemetry_is_set_up_all_is_asked_the_usual_way(monkeypatch: p
         core = Tarikh(Settings(database_url=url))
         core.init()
         app = create_app(core)
-        assert any(isinstance(route, Direct) for route in app.router.routes) is not traced
+        assert any(layer.cls is DIRECT for layer in app.user_middleware) is not traced
         assert TestClient(app).get(HERE).status_code == 200
         core.close()
