@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,10 +31,11 @@ def add(connection: sa.Connection, generation: int, differences: Mapping[Cell, i
         raw.execute(_POSTGRESQL, (generation, *map(list, zip(*rows, strict=True))))
 
 
-def stored(connection: sa.Connection, generation: int) -> Counter[Cell]:
-    """Every difference of a generation that is not nothing."""
-    query = sa.select(*(cube.c[name] for name in _CELL), cube.c.difference).where(cube.c.generation == generation, cube.c.difference != 0)
-    return Counter({tuple(place): difference for *place, difference in connection.execute(query)})
+def stored(connection: sa.Connection, generation: int) -> Iterator[tuple[Cell, int]]:
+    """Every difference of a generation, in bounded memory."""
+    query = sa.select(*(cube.c[name] for name in _CELL), cube.c.difference).where(cube.c.generation == generation)
+    for *place, difference in connection.execute(query.execution_options(yield_per=5000)):
+        yield tuple(place), difference
 
 
 def generations(connection: sa.Connection) -> set[int]:

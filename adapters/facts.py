@@ -20,7 +20,7 @@ from domain.calendar import FOREVER
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
-from projections.cube import cells, is_counted, readings, totals
+from projections.cube import Cell, cells, is_counted, readings, totals
 from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
@@ -71,15 +71,18 @@ def _stored(row: AnyRow, generation: int, opened: int, closed: int) -> tuple[Any
 def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span]) -> int:
     """Writes rows with their life on the recorded axis, all those of a subject together. Returns how many."""
     by_table: dict[type[Any], list[tuple[Any, ...]]] = {}
-    counted: list[FactRow] = []
-    for span in spans:
+    written = list(spans)
+    for span in written:
         by_table.setdefault(type(span.row), []).append(_stored(span.row, generation, span.opened, span.closed))
-        if span.closed == OPEN and isinstance(span.row, FactRow) and is_counted(span.row):
-            counted.append(span.row)
     for cls, rows in by_table.items():
         insert_rows(connection, _TABLES[cls], _STORED[cls], rows)
-    cube.add(connection, generation, cells(counted))
-    return sum(map(len, by_table.values()))
+    cube.add(connection, generation, cells_of(written))
+    return len(written)
+
+
+def cells_of(spans: Iterable[Span]) -> Counter[Cell]:
+    """What the cube holds of these rows: it counts those that are open."""
+    return cells(span.row for span in spans if span.closed == OPEN and isinstance(span.row, FactRow))
 
 
 def current_generation(connection: sa.Connection) -> int:
@@ -177,8 +180,8 @@ def delete_rows(connection: sa.Connection, generation: int, subjects: Sequence[s
     if subjects is None:
         cube.forget(connection, generation)
     else:
-        held = [row for subject in subjects for _, row in _open_rows(connection, FactRow, fact, generation, subject)]
-        lost = cells(_counted(held, held))
+        held = (row for subject in subjects for _, row in _open_rows(connection, FactRow, fact, generation, subject))
+        lost = cells(row for row in held if isinstance(row, FactRow))
         cube.add(connection, generation, {cell: -difference for cell, difference in lost.items()})
     for table in _TABLES.values():
         query = table.delete().where(table.c.generation == generation)

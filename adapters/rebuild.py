@@ -16,6 +16,7 @@ from adapters.checkpoint import Checkpoint, contradictions
 from adapters.database import Database
 from adapters.facts import (
     VERSION,
+    cells_of,
     claim_generation,
     claimed_generation,
     current_generation,
@@ -37,8 +38,8 @@ from domain.catalogue import CATALOGUE, Catalogue
 from domain.errors import Busy
 from domain.event import Logged
 from domain.family import RELATION
-from projections.boxes import OPEN, FactRow, Span, history
-from projections.cube import Cell, cells
+from projections.boxes import Span, history
+from projections.cube import Cell
 
 Progress = Callable[[int], None]  # called with the number of events done since the last call
 CHUNK = 2000  # events to a write transaction
@@ -164,13 +165,13 @@ def verify(
             return Verdict(last, 0, 0, [*faults, "facts: not compared, for the log is damaged"])
         faults += _log_faults(connection)
         seen: set[str] = set()
-        counted: Counter[Cell] = Counter()
+        counts: Counter[Cell] = Counter()
         for stream in read_streams(connection, last, catalogue=catalogue):
             subject = stream[0].event.subject
             seen.add(subject)
             spans = spans_of(stream, catalogue)
             held, wanted = stored_rows(connection, generation, subject), rows_to_store(spans, generation)
-            counted.update(cells(span.row for span in spans if span.closed == OPEN and isinstance(span.row, FactRow)))
+            counts.update(cells_of(spans))
             events, subjects, rows = events + len(stream), subjects + 1, rows + held.total()
             if held != wanted:
                 faults.append(f"{subject}: {(held - wanted).total()} rows that the fold does not give, "
@@ -178,9 +179,10 @@ def verify(
             if [item.version for item in stream] != list(range(1, len(stream) + 1)):
                 faults.append(f"{subject}: versions are not 1..{len(stream)}")
             progress(len(stream))
-        in_cube = cube.stored(connection, generation)
         faults += [f"{subject}: facts without events: rebuild" for subject in sorted(stored_subjects(connection, generation) - seen)]
-        wrong = {cell[1] for cell in counted.keys() | in_cube.keys() if counted[cell] != in_cube[cell]}
+        for cell, difference in cube.stored(connection, generation):
+            counts[cell] -= difference
+        wrong = {cell[1] for cell, difference in counts.items() if difference}
         faults += [f"{series}: its counts by month are not those of the facts: rebuild" for series in sorted(wrong)]
         version = written_version(connection)
         if version != VERSION:

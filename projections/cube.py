@@ -29,13 +29,9 @@ ANY = 0  # whatever is known, ever
 SEEN = -1  # as known on the day itself: the month is that of the later of the two days
 # and under minus the last day of the year in which it became known
 
-
 Box = tuple[int, int, int, int]  # valid_from, valid_to, known_from, known_to
 Corner = tuple[tuple[str, str, tuple[str, ...]], int, int]  # (relation, series, items), valid, known
-
-
 Cell = tuple[str, str, int, str, int]  # where corners are gathered: relation, series, known (or what is in its place), item, end of the month
-
 
 _SERIES: dict[tuple[str, str, str], list[tuple[str, Count]]] = defaultdict(list)
 for _name, _spec in COUNTS.items():

@@ -60,6 +60,14 @@ def test_so_is_whatever_else_is_asked(both: Both, method: str, path: str, header
     assert direct == usual
 
 
+def test_it_needs_no_route_where_times_alone_are_asked_for(both: Both) -> None:
+    for client in both:
+        client.app.router.routes.clear()  # type: ignore[attr-defined]
+    query = f"{HERE}?as_of=2019-01-01"
+    assert [client.get(query).status_code for client in both] == [200, 404]
+    assert both[0].get(f"{query}&checkpoint=false").status_code == 404
+
+
 def test_who_has_the_answer_is_told_so(both: Both) -> None:
     tag = both[1].get(f"{HERE}?as_of=2019-01-01").headers["etag"]
     direct, usual = (_told(client, "GET", f"{HERE}?as_of=2019-01-01", {"If-None-Match": tag}) for client in both)
