@@ -35,7 +35,7 @@ bench: .venv/bench.stamp  ## every ratio beside its goal, into docs/performance.
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m bench
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m bench.exports
 
-bench-quick: .venv/bench.stamp  ## the same with smaller tables, in two minutes
+bench-quick: .venv/bench.stamp  ## the same with smaller tables, in two to three minutes
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/python -m bench --quick
 
 bench-lists: .venv/dev.stamp  ## daily lists against csv (DAILY_LISTS names an archive of daily sdn.csv files)

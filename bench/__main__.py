@@ -27,7 +27,7 @@ def table(targets: Iterable[Target]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them where none is named")
-    parser.add_argument("--quick", action="store_true", help="smaller tables, fewer rounds: two minutes; the page is left as it is")
+    parser.add_argument("--quick", action="store_true", help="smaller tables, fewer rounds: two to three minutes; the page is left as it is")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"no such part: {min(unknown)}")
