@@ -24,7 +24,7 @@ from projections.cube import Cell, cells, is_counted, readings, totals
 from projections.ports import Boxed, Found, Place, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
-VERSION = 3  # of the rows: raise it when rows change their meaning, and `rebuild`
+VERSION = 4  # of the rows: raise it when rows change their meaning, and `rebuild`
 READ = 2000  # rows in memory, unless one subject has more
 AnyRow = FactRow | MarkRow | NameRow
 _TABLES: dict[type[Any], sa.Table] = {FactRow: fact, MarkRow: mark, NameRow: name}
@@ -68,15 +68,21 @@ def _stored(row: AnyRow, generation: int, opened: int, closed: int) -> tuple[Any
     return (*row, *_extra(row), generation, opened, closed)
 
 
-def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span]) -> int:
-    """Writes rows with their life on the recorded axis, all those of a subject together. Returns how many."""
+def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span], sums: Counter[Cell] | None = None) -> int:
+    """Writes rows with their life on the recorded axis, all those of a subject together. Returns how many.
+
+    With `sums` the cube's are added to these and not written: that is left to whoever writes many rows.
+    """
     by_table: dict[type[Any], list[tuple[Any, ...]]] = {}
     written = list(spans)
     for span in written:
         by_table.setdefault(type(span.row), []).append(_stored(span.row, generation, span.opened, span.closed))
     for cls, rows in by_table.items():
         insert_rows(connection, _TABLES[cls], _STORED[cls], rows)
-    cube.add(connection, generation, cells_of(written))
+    if sums is None:
+        cube.add(connection, generation, cells_of(written))
+    else:
+        sums.update(cells_of(written))
     return len(written)
 
 
@@ -270,7 +276,7 @@ class FactStore:
     def counts(self, basis: Basis, relation: str, series: str, steps: Sequence[tuple[int, int]]) -> list[dict[str, Any]] | None:
         """`{"value", "possible", "by"}` of a series that counts, at each (end of a month, known day), both ascending.
 
-        None where the cube cannot tell: the log has gone on since the basis, the facts are of another version, or an item is too long.
+        None where the cube cannot tell: the log has gone on since the basis, the facts are of another version, or items are too long.
         """
         with self.database.transaction() as connection:
             last = connection.execute(sa.select(log.c.position, log.c.latest_known).order_by(log.c.position.desc()).limit(1)).first()

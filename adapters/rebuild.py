@@ -43,6 +43,7 @@ from projections.cube import Cell
 
 Progress = Callable[[int], None]  # called with the number of events done since the last call
 CHUNK = 2000  # events to a write transaction
+SUMS = 20_000  # of the cube, to a write of them: processes meet there
 PARTS = 8  # of the work to each process: the last ones to end differ by little
 
 
@@ -81,12 +82,22 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
 
 def _write(database: Database, upto: int, generation: int, catalogue: Catalogue, part: tuple[int, int], progress: Progress) -> int:
     rows = 0
+    sums: Counter[Cell] = Counter()
+
+    def write(spans: Sequence[Span], enough: int) -> None:
+        nonlocal rows
+        with database.transaction(write=True) as connection:
+            _mine(connection, generation)
+            rows += insert_spans(connection, generation, spans, sums)
+            if len(sums) >= enough:
+                cube.add(connection, generation, sums)
+                sums.clear()
+
     with database.transaction() as reading:
         for streams in _chunks(read_streams(reading, upto, catalogue=catalogue, part=part)):
-            with database.transaction(write=True) as connection:
-                _mine(connection, generation)
-                rows += insert_spans(connection, generation, (span for stream in streams for span in spans_of(stream, catalogue)))
+            write([span for stream in streams for span in spans_of(stream, catalogue)], SUMS)  # worked out before it is anyone's turn to write
             progress(sum(map(len, streams)))
+        write([], 0)
     return rows
 
 

@@ -45,7 +45,7 @@ RecordId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:
 class Payload(BaseModel):
     """What an event says beyond its days and sources. Field names are the stored format: never rename one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)  # JSON has neither
 
     TYPE: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1

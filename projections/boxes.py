@@ -6,12 +6,13 @@ closed at batch positions and never changed otherwise.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from domain.calendar import FOREVER, format_span
 from domain.event import Logged, event_id
@@ -270,17 +271,14 @@ def _names(data: Any) -> Iterator[str]:
     yield from getattr(data, "aliases", ())
 
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
 def body_of(subject: str, run: Run | Any) -> bytes:
     """A fact as JSON bytes: `{"subject","key","kind","status","since","until","certainty","attributes","because"}`."""
     fact: Fact = run.fact
-    return _json({
+    return to_json({
         "subject": subject, "key": run.key, "kind": fact.kind, "status": fact.status,
         "since": format_span(*run.since), "until": format_span(*run.until), "certainty": run.certainty,
         "attributes": dict(fact.attributes), "because": [event_id(subject, v) for v in fact.because],
-    }).encode()
+    })
 
 
 # ---------------------------------------------------------------- the recorded axis

@@ -7,7 +7,6 @@ both. Corners are gathered by the last day of their valid month; so the sums are
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from datetime import date
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from domain.calendar import FOREVER, parse_edtf_day
 from projections.boxes import FactRow
@@ -24,6 +25,7 @@ from projections.series import COUNTS, Count, items_of, step_end
 VALUE, POSSIBLE, BY = "", "?", "="  # what is counted: keys for certain, keys possibly, and the certain ones by item, which follows the sign
 LONG = "!"  # in place of an item longer than LONGEST, which no index of PostgreSQL takes: where there is one, the cube does not answer
 LONGEST = 500  # characters
+TOGETHER = "["  # a JSON array begins: keys for certain that have all these items, where corners are gathered by day; there few are alike
 # Beside each known day a corner is gathered in three more places, so that no question reads far:
 ANY = 0  # whatever is known, ever
 SEEN = -1  # as known on the day itself: the month is that of the later of the two days
@@ -63,7 +65,7 @@ def cells(rows: Iterable[FactRow], end: Callable[[int], int] = month_end) -> Cou
     corners: Counter[Corner] = Counter()
     unsure: dict[tuple[str, str, str, str], list[tuple[FactRow, dict[str, Any]]]] = defaultdict(list)
     for row in filter(is_counted, rows):
-        fact = json.loads(row.body)
+        fact = from_json(row.body)
         for name, spec in _SERIES[row.family, row.kind, row.status]:
             if fact["certainty"] == "certain":
                 _add(corners, (row.relation, name, _counted_under([fact], spec)), row[6:10])
@@ -88,7 +90,9 @@ def _gathered(corners: Mapping[Corner, int], end: Callable[[int], int]) -> Count
     for ((relation, series, items), valid, known), difference in corners.items():
         if difference:  # most of what one row takes back the next one adds
             month, later = end(valid), end(max(valid, known))
-            for at, until in (known, month), (-year_end(known), month), (ANY, month), (SEEN, later):
+            for item in _together(items):
+                out[relation, series, known, item, month] += difference
+            for at, until in (-year_end(known), month), (ANY, month), (SEEN, later):
                 for item in items:
                     out[relation, series, at, item, until] += difference
     return out
@@ -96,6 +100,17 @@ def _gathered(corners: Mapping[Corner, int], end: Callable[[int], int]) -> Count
 
 def _counted_under(facts: Sequence[dict[str, Any]], spec: Count) -> tuple[str, ...]:
     return VALUE, *sorted([BY + item if len(item) <= LONGEST else LONG for item in items_of(facts, spec)])
+
+
+@lru_cache(maxsize=4096)
+def _together(items: tuple[str, ...]) -> tuple[str, ...]:
+    """What is counted under several items in one place, where that is not too long."""
+    array = to_json([item.removeprefix(BY) for item in items if item != VALUE]).decode()
+    return (array,) if len(items) > 1 and LONG not in items and len(array) <= LONGEST else items
+
+
+def _apart(item: str) -> tuple[str, ...]:
+    return (VALUE, *(BY + one for one in from_json(item))) if item.startswith(TOGETHER) else (item,)
 
 
 def _pieces(held: Sequence[tuple[FactRow, dict[str, Any]]]) -> Iterator[tuple[list[dict[str, Any]], Box]]:
@@ -135,8 +150,15 @@ def readings(steps: Sequence[tuple[int, int]], latest: int) -> Iterator[tuple[li
 def totals(found: Iterable[tuple[str, int, int]], days: Sequence[int]) -> list[dict[str, Any]] | None:
     """`{"value", "possible", "by"}` at each end of a month, ascending, from its (item, valid, difference). None where an item is too long."""
     told: dict[str, list[int]] = defaultdict(lambda: [0] * (len(days) + 1))
+    under: dict[str, list[list[int]]] = {}  # what a difference is added to
+    at: dict[int, int] = {}
     for item, valid, difference in found:
-        told[item][bisect_left(days, valid)] += difference
+        if valid not in at:
+            at[valid] = bisect_left(days, valid)
+        if item not in under:
+            under[item] = [told[one] for one in _apart(item)]
+        for differences in under[item]:
+            differences[at[valid]] += difference
     sums = {item: list(accumulate(differences[:-1])) for item, differences in told.items()}
     if any(sums.pop(LONG, ())):
         return None

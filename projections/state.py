@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from domain.catalogue import Catalogue
 from domain.errors import BadQuestion
@@ -28,12 +29,9 @@ def by_family(catalogue: Catalogue, found: Iterable[Found]) -> dict[str, list[Fo
     return out
 
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
 def dumps(value: Any) -> bytes:
     """JSON as every answer has it."""
-    return _json(value).encode()
+    return to_json(value)
 
 
 def join(items: Iterable[Found]) -> bytes:
@@ -66,7 +64,7 @@ def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, 
 @lru_cache(maxsize=20_000)  # the entries of the lists, which every state counts: some 20 MB
 def _counted(body: bytes) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
     """(type, list, programs, authorities) of a listing."""
-    attributes = json.loads(body)["attributes"]
+    attributes = from_json(body)["attributes"]
     return attributes["type"], attributes["list"], tuple(attributes.get("programs", ())), tuple(attributes.get("authorities", ()))
 
 
@@ -109,7 +107,7 @@ def matching(
 
 
 def _passes(item: Found, filters: Mapping[str, str], stands_for: Mapping[str, tuple[str, ...]]) -> bool:
-    fact = json.loads(item.body)
+    fact = from_json(item.body)
     attributes = fact["attributes"]
     for name, wanted in filters.items():
         if name == "q":

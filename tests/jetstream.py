@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
+from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 
@@ -87,9 +88,14 @@ class Cluster:
     async def kept(self, stream: str, enough: int) -> list[tuple[str, dict[str, Any]]]:
         """(message id, CloudEvent) of everything in a stream, in its order; waits until there is enough."""
         client = await nats.connect(self.urls, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
-        js = client.jetstream(timeout=5)
+        try:
+            return await self._kept(client, stream, enough)
+        finally:
+            await client.close()
+
+    async def _kept(self, client: Client, stream: str, enough: int) -> list[tuple[str, dict[str, Any]]]:
         out: list[tuple[str, dict[str, Any]]] = []
-        subscription = await js.pull_subscribe(f"{stream}.>", stream=stream, config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL, num_replicas=1))
+        subscription = await self._subscribed(client, stream)
         for _ in range(200):
             try:
                 messages: Iterable[Any] = await subscription.fetch(500, timeout=0.5)
@@ -100,5 +106,14 @@ class Cluster:
             out += [(message.headers["Nats-Msg-Id"], json.loads(message.data)) for message in messages]
             for message in messages:
                 await message.ack()
-        await client.close()
         return out
+
+    async def _subscribed(self, client: Client, stream: str) -> Any:
+        js = client.jetstream(timeout=5)
+        for patience in range(12, -1, -1):
+            try:
+                return await js.pull_subscribe(
+                    f"{stream}.>", stream=stream, config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL, num_replicas=1))
+            except (nats.errors.Error, TimeoutError):  # a server has just come back, and who leads is being settled
+                if not patience:
+                    raise

@@ -487,7 +487,7 @@ def test_verify_finds_a_mark_or_a_name_that_was_removed_by_hand(store: Store, ta
 
 
 @pytest.mark.parametrize("statement", [
-    "UPDATE cube SET difference = difference + 1 WHERE item = '' AND known > 0", "DELETE FROM cube WHERE item = '' AND known > 0",
+    "UPDATE cube SET difference = difference + 1 WHERE known > 0", "DELETE FROM cube WHERE item = '' AND known = 0",
     "UPDATE cube SET valid = valid + 1 WHERE item = '' AND known = 0", "UPDATE cube SET item = '=FRA' WHERE item = '=IRN' AND known = -1",
 ])
 def test_verify_finds_a_count_that_was_changed_by_hand(fresh: URLs, statement: str) -> None:

@@ -30,11 +30,11 @@ def test_every_stored_type_has_a_golden_file() -> None:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_every_golden_file_still_loads_and_its_current_version_is_stored_in_the_same_bytes(path: Path) -> None:
+def test_every_golden_file_still_loads_and_its_current_version_is_stored_as_the_same_values(path: Path) -> None:
     stored = path.read_bytes()
     event = CATALOGUE.load(path.stem, stored)
     if path.stem in CATALOGUE.topics:
-        assert CATALOGUE.dump(event) == stored
+        assert json.loads(CATALOGUE.dump(event)) == json.loads(stored)
         assert event.type == path.stem
     else:
         assert CATALOGUE.load(event.type, CATALOGUE.dump(event)) == event
