@@ -68,22 +68,38 @@ def _stored(row: AnyRow, generation: int, opened: int, closed: int) -> tuple[Any
     return (*row, *_extra(row), generation, opened, closed)
 
 
-def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span], sums: Counter[Cell] | None = None) -> int:
-    """Writes rows with their life on the recorded axis, all those of a subject together. Returns how many.
+class Filling(NamedTuple):
+    """Rows of whole subjects, as they are stored: made before it is anyone's turn to write."""
 
-    With `sums` the cube's are added to these and not written: that is left to whoever writes many rows.
-    """
-    by_table: dict[type[Any], list[tuple[Any, ...]]] = {}
-    written = list(spans)
-    for span in written:
-        by_table.setdefault(type(span.row), []).append(_stored(span.row, generation, span.opened, span.closed))
-    for cls, rows in by_table.items():
+    rows: dict[type[Any], list[tuple[Any, ...]]]
+    sums: Counter[Cell]
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+
+def filling(generation: int, spans: Iterable[Span]) -> Filling:
+    """Rows with their life on the recorded axis, all those of a subject together, and what the cube is to hold of them."""
+    rows: dict[type[Any], list[tuple[Any, ...]]] = {}
+    whole = list(spans)
+    for row, opened, closed in whole:
+        rows.setdefault(type(row), []).append(_stored(row, generation, opened, closed))
+    return Filling(rows, cells_of(whole))
+
+
+def insert_filling(connection: sa.Connection, made: Filling) -> None:
+    """Writes rows; the cube is left to whoever writes many."""
+    for cls, rows in made.rows.items():
         insert_rows(connection, _TABLES[cls], _STORED[cls], rows)
-    if sums is None:
-        cube.add(connection, generation, cells_of(written))
-    else:
-        sums.update(cells_of(written))
-    return len(written)
+
+
+def insert_spans(connection: sa.Connection, generation: int, spans: Iterable[Span]) -> int:
+    """Writes rows and their part of the cube. Returns how many rows."""
+    made = filling(generation, spans)
+    insert_filling(connection, made)
+    cube.add(connection, generation, made.sums)
+    return made.total
 
 
 def cells_of(spans: Iterable[Span]) -> Counter[Cell]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -16,12 +16,15 @@ from adapters.checkpoint import Checkpoint, contradictions
 from adapters.database import Database
 from adapters.facts import (
     VERSION,
+    Filling,
     cells_of,
     claim_generation,
     claimed_generation,
     current_generation,
     delete_rows,
+    filling,
     flip,
+    insert_filling,
     insert_spans,
     lost_events,
     rows_to_store,
@@ -55,7 +58,7 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     """Writes a new generation of facts from the log and flips to it; questions are answered all the while. Returns its rows.
 
     What is appended meanwhile is caught up under the append lock, before the flip. A rebuild that died is cleared away first.
-    With `workers` the streams are shared among as many processes, each of which opens the database itself.
+    With `workers` the streams are shared among as many processes, this one included; each opens the database itself.
     Raises Busy where another rebuild began after this one.
     """
     with database.transaction(write=True) as connection:
@@ -66,7 +69,7 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     with database.transaction() as reading:
         upto = reading.scalar(sa.select(sa.func.max(log.c.position))) or 0
     alone = workers == 1 or catalogue is not CATALOGUE  # functions of another one cannot be sent to a process
-    rows = _write(database, upto, new, catalogue, (0, 1), progress) if alone else _shared(database.url, workers, upto, new, progress)
+    rows = _write(database, upto, new, catalogue, (0, 1), progress) if alone else _shared(database, workers, upto, new, progress)
     with database.transaction(write=True) as connection:
         lock(connection)
         _mine(connection, new)
@@ -84,32 +87,42 @@ def _write(database: Database, upto: int, generation: int, catalogue: Catalogue,
     rows = 0
     sums: Counter[Cell] = Counter()
 
-    def write(spans: Sequence[Span], enough: int) -> None:
-        nonlocal rows
+    def write(made: Filling, enough: int) -> None:
+        sums.update(made.sums)
         with database.transaction(write=True) as connection:
             _mine(connection, generation)
-            rows += insert_spans(connection, generation, spans, sums)
+            insert_filling(connection, made)
             if len(sums) >= enough:
                 cube.add(connection, generation, sums)
                 sums.clear()
 
     with database.transaction() as reading:
         for streams in _chunks(read_streams(reading, upto, catalogue=catalogue, part=part)):
-            write([span for stream in streams for span in spans_of(stream, catalogue)], SUMS)  # worked out before it is anyone's turn to write
+            made = filling(generation, (span for stream in streams for span in spans_of(stream, catalogue)))
+            write(made, SUMS)
+            rows += made.total
             progress(sum(map(len, streams)))
-        write([], 0)
+        write(filling(generation, ()), 0)
     return rows
 
 
-def _shared(url: str, workers: int, upto: int, generation: int, progress: Progress) -> int:
+def _shared(database: Database, workers: int, upto: int, generation: int, progress: Progress) -> int:
+    """The parts are done by this process and others, which take a second to start: each does one when it is done with the last."""
     parts, rows = workers * PARTS, 0
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:  # a fork would share the connections
-        running = [pool.submit(_part, url, upto, generation, (number, parts)) for number in range(parts)]
+    waiting = deque(range(parts))
+    running: set[Future[tuple[int, int]]] = set()
+    with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:  # a fork would share the connections
         try:
-            for done in as_completed(running):
-                written, events = done.result()
-                rows += written
-                progress(events)
+            while waiting or running:
+                while waiting and len(running) < 2 * (workers - 1):  # one at work and one in line for each
+                    running.add(pool.submit(_part, database.url, upto, generation, (waiting.popleft(), parts)))
+                if waiting:
+                    rows += _write(database, upto, generation, CATALOGUE, (waiting.popleft(), parts), progress)
+                done, running = wait(running, 0 if waiting else None, FIRST_COMPLETED)
+                for part in done:
+                    written, events = part.result()
+                    rows += written
+                    progress(events)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
