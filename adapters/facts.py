@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -112,21 +112,40 @@ def current_generation(connection: sa.Connection) -> int:
     return connection.scalar(sa.select(projection.c.generation).where(projection.c.name == FACTS)) or 0
 
 
-def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], batch: int, new: Container[str] = ()) -> None:
-    """Closes the rows of these subjects that no longer hold at this batch, and opens those that do; `new` ones have none yet."""
+class Opening(NamedTuple):
+    """The rows of subjects that have none yet, as far as they can be made before the batch has its position."""
+
+    rows: dict[type[Any], list[tuple[Any, ...]]]
+    sums: Counter[Cell]
+
+
+def opening(some: Iterable[Rows]) -> Opening:
+    """What `update_subjects` writes of these subjects."""
+    rows: dict[type[Any], list[tuple[Any, ...]]] = {cls: [] for cls in _TABLES}
+    facts: list[FactRow] = []
+    for of_subject in some:
+        facts += of_subject.facts
+        every: tuple[AnyRow, ...] = (*of_subject.facts, *of_subject.marks, *of_subject.names)
+        for row in every:
+            rows[type(row)].append((*row, *_extra(row)))
+    return Opening(rows, cells(facts))
+
+
+def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], batch: int, new: Opening | None = None) -> None:
+    """Closes the rows of these subjects that no longer hold at this batch, and opens those that do, and those of `new` ones."""
     generation = current_generation(connection)
     gained: list[FactRow] = []
     lost: list[FactRow] = []
     for cls, table in _TABLES.items():
         closed: list[dict[str, int]] = []
-        opened: list[tuple[Any, ...]] = []
+        opened = [(*row, generation, batch, OPEN) for row in new.rows[cls]] if new else []
         for subject, rows in subjects.items():
             wanted: frozenset[Any] = {FactRow: rows.facts, MarkRow: rows.marks, NameRow: rows.names}[cls]
-            held = {} if subject in new else {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
+            held = {row: id_ for id_, row in _open_rows(connection, cls, table, generation, subject)}
             closed += [{"gone": id_} for row, id_ in held.items() if row not in wanted]
-            opened += [_stored(row, generation, batch, OPEN) for row in (wanted - held.keys() if held else wanted)]
+            opened += [_stored(row, generation, batch, OPEN) for row in wanted - held.keys()]
             if cls is FactRow:
-                changed = wanted ^ held.keys() if held else wanted
+                changed = wanted ^ held.keys()
                 gained += _counted(wanted, changed)
                 lost += _counted(held, changed)
         if closed:
@@ -135,6 +154,7 @@ def update_subjects(connection: sa.Connection, subjects: Mapping[str, Rows], bat
             insert_rows(connection, table, _STORED[cls], opened)
     differences = cells(gained)
     differences.subtract(cells(lost))
+    differences.update(new.sums if new else {})
     cube.add(connection, generation, differences)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Thread
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
@@ -79,6 +79,20 @@ class CatalogueMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         event = self.catalogue.load(stored_event.topic, stored_event.state)
         return Recorded(_uuid(stored_event.originator_id), stored_event.originator_version, event)
+
+
+class StoredBatch(NamedTuple):
+    """Events as they are stored, and the latest day on which one of them became known."""
+
+    events: list[StoredEvent]
+    known: int
+
+
+def stored_batch(events: Iterable[tuple[Event, int]]) -> StoredBatch:
+    """Of (event, version) pairs. As the library's `save` and mapper do, which look at each envelope for what an aggregate has."""
+    pairs = list(events)
+    stored = [StoredEvent(stream_id(event.subject), version, event.type, CATALOGUE.dump(event)) for event, version in pairs]
+    return StoredBatch(stored, max((event.known_day for event, _ in pairs), default=0))
 
 
 def _uuid(value: UUID | str) -> UUID:
@@ -307,8 +321,8 @@ class Log(Application[UUID]):
 
     def append(self, events: Iterable[tuple[Event, int]], in_transaction: InTransaction) -> list[int]:
         """Appends (event, version) pairs as one batch; an event whose version is taken raises IntegrityError."""
-        pairs = list(events)
-        # as `save` and the mapper do, which look at each envelope for what an aggregate has: a third of the time
-        stored = [StoredEvent(stream_id(event.subject), version, event.type, CATALOGUE.dump(event)) for event, version in pairs]
-        known = max((event.known_day for event, _ in pairs), default=0)
-        return list(self.recorder.insert_events(stored, facts=in_transaction, known=known) or ())
+        return self.store(stored_batch(events), in_transaction)
+
+    def store(self, batch: StoredBatch, in_transaction: InTransaction) -> list[int]:
+        """Appends a batch that is made already; an event whose version is taken raises IntegrityError."""
+        return list(self.recorder.insert_events(batch.events, facts=in_transaction, known=batch.known) or ())

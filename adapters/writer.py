@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from eventsourcing.persistence import IntegrityError
 
-from adapters.facts import update_subjects
-from adapters.log import Log
+from adapters.facts import Opening, opening, update_subjects
+from adapters.log import Log, StoredBatch, stored_batch
 from adapters.reader import read_some
 from adapters.schema import idempotency
 from domain.catalogue import CATALOGUE, Catalogue
@@ -47,6 +47,18 @@ class Once:
     answer: Callable[[Outcome], tuple[int, bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a batch comes to on the streams as they were read. It is written if they are still so: else a version is taken."""
+
+    ids: list[str]  # of all events in the order given
+    versions: dict[str, int]  # each subject's after the batch
+    last: tuple[int, int]  # the position and instant that its subjects stood at
+    batch: StoredBatch  # the new events
+    opening: Opening  # rows of subjects that had none
+    changed: dict[str, Rows]  # those of the others
+
+
 class Replayed(Exception):
     """The request with this Idempotency-Key was answered before; this is that answer."""
 
@@ -70,65 +82,83 @@ class Writer:
         Raises Invalid, Refused, Conflict or WrongVersion; Replayed where `once` was answered before, KeyReused where its key
         came with another request; Busy where other writers of the same subjects won every time.
         """
-        by_subject: dict[str, list[Event]] = {}
-        today = self.today()
-        for event in events:
-            if event.known_day > today:
-                raise Invalid(f"{event.record_id}: known {event.known} is not over yet: it is the first day on which it was public")
-            by_subject.setdefault(event.subject, []).append(event)
-        if missing := set(expected or {}) - set(by_subject):
+        batches = by_subject(events, self.today())
+        if missing := set(expected or {}) - set(batches):
             raise Invalid(f"expected_version names {sorted(missing)[0]}, of which the batch has no event")
         for _ in range(TRIES):
             try:
-                return self._try(events, by_subject, expected or {}, once)
+                return self._try(events, batches, expected or {}, once)
             except IntegrityError:
                 continue  # another writer took a version: read again and decide anew
         raise Busy("other writers changed the same subjects each time: try again")
 
-    def _try(self, events: Sequence[Event], by_subject: Mapping[str, list[Event]], expected: Mapping[str, int], once: Once | None) -> Outcome:
+    def _try(self, events: Sequence[Event], batches: Mapping[str, list[Event]], expected: Mapping[str, int], once: Once | None) -> Outcome:
         if once is not None:
             with self.log.database.transaction() as connection:
                 _replay(connection, once)
-        streams = self._streams(by_subject)
-        fresh: list[tuple[Event, int]] = []
-        rows: dict[str, Rows] = {}  # they do not depend on positions: they are made before the lock is taken
-        for subject, batch in by_subject.items():
-            stream = streams[subject]
-            new = new_events(stream, batch)
-            if new or subject in expected:
-                family = self.catalogue.family(subject)
-                said, folded = judge(family, stream, new, expected.get(subject), subject)
-                if new:
-                    rows[subject] = rows_from(family, subject, said, sweep(family, said, folded=folded), RELATION)
-            fresh += [(event, len(stream) + i) for i, event in enumerate(new, 1)]
-        outcome: list[Outcome] = []
+        with self.log.database.transaction() as connection:
+            streams = read_some(connection, list(batches), self.catalogue)
+        return self.write(decide(self.catalogue, streams, events, batches, expected), once)
+
+    def write(self, decision: Decision, once: Once | None = None) -> Outcome:
+        """Writes what was decided. Raises IntegrityError where another writer has taken a version since; Replayed or KeyReused."""
+        outcome = _outcome(decision, *decision.last)
 
         def in_transaction(connection: sa.Connection, batch: int, recorded_at: int) -> None:
-            update_subjects(connection, rows, batch, new={s for s in rows if not streams[s]})
-            outcome.append(_outcome(events, fresh, streams, batch, recorded_at))
+            nonlocal outcome
+            update_subjects(connection, decision.changed, batch, decision.opening)
+            if decision.batch.events:
+                outcome = _outcome(decision, batch, recorded_at)
             if once is not None:
-                _keep(connection, once, outcome[0], recorded_at)
+                _keep(connection, once, outcome, recorded_at)
 
-        if fresh or once is not None:
-            self.log.append(fresh, in_transaction)
-        else:
-            outcome.append(_outcome(events, fresh, streams, 0, 0))
-        return outcome[0]
-
-    def _streams(self, subjects: Mapping[str, Any]) -> dict[str, list[Logged]]:
-        with self.log.database.transaction() as connection:
-            return read_some(connection, list(subjects), self.catalogue)
+        if decision.batch.events or once is not None:
+            self.log.store(decision.batch, in_transaction)
+        return outcome
 
 
-def _outcome(events: Sequence[Event], fresh: Sequence[tuple[Event, int]], streams: Mapping[str, Sequence[Logged]], batch: int, at: int) -> Outcome:
+def by_subject(events: Sequence[Event], today: int) -> dict[str, list[Event]]:
+    """The events of each subject. Raises Invalid where one is known only after `today`."""
+    out: dict[str, list[Event]] = {}
+    for event in events:
+        if event.known_day > today:
+            raise Invalid(f"{event.record_id}: known {event.known} is not over yet: it is the first day on which it was public")
+        out.setdefault(event.subject, []).append(event)
+    return out
+
+
+def decide(
+    catalogue: Catalogue, streams: Mapping[str, Sequence[Logged]], events: Sequence[Event], batches: Mapping[str, Sequence[Event]],
+    expected: Mapping[str, int],
+) -> Decision:
+    """What `events` come to after `streams`, each subject's in `batches`. All is made that does not depend on positions, before the
+    append lock is taken. Raises Invalid, Refused, Conflict or WrongVersion."""
+    fresh: list[tuple[Event, int]] = []
+    rows: dict[str, Rows] = {}
+    for subject, batch in batches.items():
+        stream = streams[subject]
+        new = new_events(stream, batch)
+        if new or subject in expected:
+            family = catalogue.family(subject)
+            said, folded = judge(family, stream, new, expected.get(subject), subject)
+            if new:
+                rows[subject] = rows_from(family, subject, said, sweep(family, said, folded=folded), RELATION)
+        fresh += [(event, len(stream) + i) for i, event in enumerate(new, 1)]
     version_of = {(subject, item.event.record_id): item.version for subject, stream in streams.items() for item in stream}
     versions = {subject: len(stream) for subject, stream in streams.items()}
     for event, version in fresh:
         version_of[event.subject, event.record_id] = versions[event.subject] = version
     last = max((item for stream in streams.values() for item in stream), key=lambda item: item.position, default=None)
-    position, recorded_at = (batch, at) if fresh else (last.batch, last.recorded_at) if last else (0, 0)
-    ids = [event_id(event.subject, version_of[event.subject, event.record_id]) for event in events]
-    return Outcome(ids, len(fresh), len(events) - len(fresh), position, recorded_at, versions)
+    return Decision(
+        [event_id(event.subject, version_of[event.subject, event.record_id]) for event in events], versions,
+        (last.batch, last.recorded_at) if last else (0, 0), stored_batch(fresh),
+        opening(some for subject, some in rows.items() if not streams[subject]),
+        {subject: some for subject, some in rows.items() if streams[subject]})
+
+
+def _outcome(decision: Decision, position: int, recorded_at: int) -> Outcome:
+    fresh = len(decision.batch.events)
+    return Outcome(decision.ids, fresh, len(decision.ids) - fresh, position, recorded_at, decision.versions)
 
 
 # ---------------------------------------------------------------- Idempotency-Key

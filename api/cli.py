@@ -6,7 +6,8 @@ import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from os import cpu_count
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ import typer
 from api import cli_export, cli_keys, cli_publish, cli_webhooks, tables
 from api.terminal import opened, out, print_json, progress_bar, tell_faults
 from api.wiring import CATALOGUE, LISTS, Columns, Tarikh, settle
-from domain.errors import BadQuestion, Invalid, NotFound
+from domain.errors import BadQuestion, Invalid, NotFound, TarikhError
 from domain.family import slug
 from projections.question import Resolved
 
@@ -41,6 +42,7 @@ TARIKH_LOG_LEVEL (of `serve`: debug, info, warning or error; default info).
 Exit codes: 0 done, 1 a fault was found (verify) or the database does not answer, 2 wrong usage or a malformed question,
 3 not there on this basis, 4 refused by the record (impossible timeline, conflict, wrong version), 5 an import file is damaged or not there.
 """
+LINES = (".ndjson", ".jsonl")
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_webhooks.app, name="webhooks")
@@ -177,7 +179,7 @@ def _only_subject(core: Tarikh, asked: Resolved, words: str) -> str:
 def _read_events(path: str) -> Any:
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        if path.endswith((".jsonl", ".ndjson")):
+        if path.endswith(LINES):
             return [json.loads(line) for line in text.splitlines() if line.strip()]
         return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
@@ -186,9 +188,14 @@ def _read_events(path: str) -> Any:
 
 @app.command()
 def record(path: Annotated[str, typer.Argument(help="a JSON file (one event, a list, or {\"events\": [...]}), .jsonl, or - for standard input")],
+           batch: Annotated[int | None, typer.Option(min=1, max=10_000, help="read an NDJSON file (an event to a line, or - for standard input) "
+                                                                             "this many events at a time: each batch all or nothing")] = None,
+           workers: Annotated[int, typer.Option(min=1, max=64, help="processes that share the work on batches")] = min(cpu_count() or 1, 4),
            as_json: Json = False) -> None:
-    """Record events: all of the file or nothing."""
+    """Record events: all of the file or nothing; with --batch, batch after batch."""
     with opened() as core:
+        if batch is not None:
+            return _record_lines(core, path, batch, workers, as_json)
         outcome = core.writer.record(core.events_from(_read_events(path)))
         if as_json:
             print_json(json.dumps({"ids": outcome.ids, "recorded": outcome.recorded, "skipped": outcome.skipped,
@@ -197,6 +204,27 @@ def record(path: Annotated[str, typer.Argument(help="a JSON file (one event, a l
             out.print(f"{outcome.recorded} recorded, {outcome.skipped} were there already")
             for id_ in outcome.ids:
                 out.print(f"  {id_}", highlight=False)
+
+
+def _record_lines(core: Tarikh, path: str, size: int, workers: int, as_json: bool) -> None:
+    if path != "-" and not path.endswith(LINES):
+        raise BadQuestion(f"--batch reads a file of lines, each an event: name it {' or '.join(LINES)}, or give - for standard input")
+    done = {"recorded": 0, "skipped": 0, "position": core.reader.last()[0]}
+    try:
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file, progress_bar() as bar:
+            task = bar.add_task("recording", total=None)
+            for outcome in core.record_lines(file, size, workers):
+                done = {"recorded": done["recorded"] + outcome.recorded, "skipped": done["skipped"] + outcome.skipped,
+                        "position": max(done["position"], outcome.position)}
+                bar.advance(task, outcome.recorded + outcome.skipped)
+    except OSError as error:
+        raise Invalid(f"{path}: nothing to read: {error}") from None
+    except TarikhError as error:
+        raise type(error)(f"{error}\n{done['recorded']} events were recorded before, and are skipped when the file is recorded again") from None
+    if as_json:
+        print_json(json.dumps(done).encode())
+    else:
+        out.print(f"{done['recorded']} recorded, {done['skipped']} were there already")
 
 
 @app.command(name="import")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters import chronology, orders, roles, series
 from adapters.backup import Backup, Restored, backup, restore
+from adapters.batches import lines, record_batches
 from adapters.broker import JetStream, follow
 from adapters.checkpoint import Checkpoint, Signer, Verifier, make_key, take
 from adapters.condition import Condition, condition, place, refuses_writes, unwritten, versions
@@ -291,6 +292,10 @@ class Tarikh:
             summary.skipped["recorded before"] += outcome.skipped
             summary.recorded["events"] += outcome.recorded
         return summary
+
+    def record_lines(self, file: Iterable[bytes], size: int, workers: int) -> Iterator[Outcome]:
+        """Records the events of an NDJSON file `size` at a time: see adapters.batches."""
+        return record_batches(self.writer, lines(file), size, workers)
 
     def events_from(self, raw: Any) -> list[Event]:
         """Events from JSON values: one object, a list, or `{"events": [...]}`. Raises Invalid, also where there is none."""

@@ -1,6 +1,7 @@
 """An import of a million events with their facts, and a rebuild: against the rows of the log alone written raw, and what memory they take.
 
-Each runs in a process of its own, which tells its seconds and the most memory that it had at any time.
+The events are lines of a file, read and recorded as `tarikh record --batch` does it, by one process and by two. Each way runs in a process
+of its own, which tells its seconds and the most memory that it, and the one that it starts, had at any time.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import sqlalchemy as sa
@@ -30,38 +31,44 @@ FLAT = 1.3
 
 def run(quick: bool) -> Iterator[Target]:
     """On both engines."""
-    for engine in ENGINES:
-        with databases(engine) as on:
-            yield from _compared(engine, on, QUICK if quick else LARGE)
+    count = QUICK if quick else LARGE
+    with TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{number}.ndjson" for number in (count, count // 10)]
+        for path, number in zip(files, (count, count // 10), strict=True):
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(f"{event.model_dump_json(exclude_defaults=True)}\n" for event in events(number))
+        for engine in ENGINES:
+            with databases(engine) as on:
+                yield from _compared(engine, on, count, *files)
 
 
-def _compared(engine: str, on: Databases, count: int) -> Iterator[Target]:
-    small, large, raw = (owned(on.fresh()) for _ in range(3))
-    seconds, peak = _in_process("record", large, count)
-    floor, _ = _in_process("raw", raw, count, large)
-    yield at_least(f"import of {count:,} events with facts, against the rows of the log alone written raw", engine, floor / seconds, 0.2,
-                   f"{count / seconds:,.0f} and {count / floor:,.0f} events a second")
-    _, before = _in_process("record", small, count // 10)
+def _compared(engine: str, on: Databases, count: int, all_of_it: Path, a_tenth: Path) -> Iterator[Target]:
+    small, large, alone, raw = (owned(on.fresh()) for _ in range(4))
+    seconds, peak = _in_process("record", large, all_of_it, 2)
+    by_itself, _ = _in_process("record", alone, all_of_it, 1)
+    floor, _ = _in_process("raw", raw, large)
+    for processes, taken in (("one process", by_itself), ("two processes", seconds)):
+        yield at_least(f"import of {count:,} events with facts by {processes}, against the rows of the log alone written raw", engine,
+                       floor / taken, 0.2, f"{count / taken:,.0f} and {count / floor:,.0f} events a second")
+    _, before = _in_process("record", small, a_tenth, 2)
     yield at_most(f"memory of an import of {count:,} events, against one of a tenth", engine, peak / before, FLAT, f"{peak:.0f} and {before:.0f} MB")
-    (_, before), (_, peak) = (_in_process("rebuild", url, 0) for url in (small, large))
+    (_, before), (_, peak) = (_in_process("rebuild", url) for url in (small, large))
     yield at_most(f"memory of a rebuild of {count:,} events, against one of a tenth", engine, peak / before, FLAT, f"{peak:.0f} and {before:.0f} MB")
 
 
-def _in_process(what: str, url: str, count: int, of: str = "") -> tuple[float, float]:
+def _in_process(what: str, url: str, *given: object) -> tuple[float, float]:
     """Seconds and megabytes."""
-    told = subprocess.run([sys.executable, "-m", __name__, what, url, str(count), of], check=True, stdout=subprocess.PIPE, text=True).stdout
+    told = subprocess.run([sys.executable, "-m", __name__, what, url, *map(str, given)], check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds, megabytes = told.split()
     return float(seconds), float(megabytes)
 
 
-def _record(url: str, count: int) -> float:
-    with closing(Tarikh(Settings(database_url=url))) as core:
-        made, seconds = events(count), 0.0
-        while batch := list(islice(made, BATCH)):
-            started = perf_counter()
-            core.writer.record(batch)
-            seconds += perf_counter() - started
-        return seconds
+def _record(url: str, path: str, workers: str) -> float:
+    with closing(Tarikh(Settings(database_url=url))) as core, Path(path).open("rb") as file:
+        started = perf_counter()
+        for _ in core.record_lines(file, BATCH, int(workers)):
+            pass
+        return perf_counter() - started
 
 
 def _raw(url: str, of: str) -> float:
@@ -85,11 +92,12 @@ def _rebuild(url: str) -> float:
         return perf_counter() - started
 
 
-def main(what: str, url: str, count: str, of: str) -> None:
+def main(what: str, url: str, *given: str) -> None:
     """One of the ways, in this process."""
     settle()  # as the command line does
-    seconds = _record(url, int(count)) if what == "record" else _raw(url, of) if what == "raw" else _rebuild(url)
-    print(seconds, _peak())
+    ways: dict[str, Callable[..., float]] = {"record": _record, "raw": _raw, "rebuild": _rebuild}
+    seconds = ways[what](url, *given)
+    print(seconds, _peak() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def _peak() -> float:

@@ -19,7 +19,7 @@ from domain.calendar import format_day, parse_day
 from domain.event import Event
 from reliability.databases import ENGINES, Databases, databases, owned
 
-EVENTS, QUICK, BATCH = 40_000, 2_000, 500
+EVENTS, QUICK, BATCH = 100_000, 2_000, 500
 PROJECTED = (fact, mark, name)  # what a rebuild writes
 APPEND = {"sqlite": 0.6, "postgresql": 0.3}
 FIRST = parse_day("2010-01-01")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from adapters.database import Database
-from adapters.facts import FactStore, update_subjects
+from adapters.facts import FactStore, opening, update_subjects
 from adapters.log import Log
 from adapters.reader import LogReader
 from domain.calendar import format_day
@@ -52,7 +52,7 @@ class Store:
                 self.streams.setdefault(event.subject, []).append(
                     Logged(event, version, batch - len(pairs) + i, batch, recorded_at))
             rows = {s: rows_of(CATALOGUE.family(s), s, self.streams[s], RELATION) for s in dict.fromkeys(e.subject for e in events)}
-            update_subjects(connection, rows, batch, new)
+            update_subjects(connection, {s: of for s, of in rows.items() if s not in new}, batch, opening(rows[s] for s in new))
             self.instants[batch] = recorded_at
 
         self.log.append(pairs, in_transaction)

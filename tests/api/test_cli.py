@@ -199,6 +199,28 @@ def test_events_are_recorded_from_a_file_or_from_standard_input(cli: Run, file: 
     assert "5 subjects" in cli("verify").stdout
 
 
+def test_a_file_of_lines_is_recorded_in_batches(cli: Run, file: Callable[[str, Any], str]) -> None:
+    path = file("many.ndjson", "\n".join(json.dumps(concluded(letter)) for letter in "abcde") + "\n\n")
+    assert cli("record", path, "--batch", "2", "--workers", "2").stdout == "5 recorded, 0 were there already\n"
+    more = "\n".join(json.dumps(concluded(letter)) for letter in "def")
+    assert told(cli("record", "-", "--batch", "2", "--workers", "1", "--json", stdin=more)) == {"recorded": 1, "skipped": 2, "position": 6}
+    assert "6 subjects" in cli("verify").stdout
+
+
+def test_of_a_file_of_lines_the_batches_before_a_fault_are_recorded_and_it_says_so(cli: Run, file: Callable[[str, Any], str]) -> None:
+    path = file("many.ndjson", "\n".join([*(json.dumps(concluded(letter)) for letter in "abc"), "{", json.dumps(concluded("d"))]))
+    said = cli("record", path, "--batch", "2", "--workers", "1", code=2).stderr
+    assert "tarikh: line 4: no JSON: EOF while parsing an object at line 1 column 1\n" in said
+    assert "2 events were recorded before, and are skipped when the file is recorded again" in said
+    assert "2 subjects" in cli("verify").stdout
+
+
+@pytest.mark.parametrize("name", ["many.json", "none.ndjson"])
+def test_batches_are_read_from_a_file_of_lines_that_is_there(cli: Run, file: Callable[[str, Any], str], tmp_path: Path, name: str) -> None:
+    file("many.json", [concluded("a")])
+    assert cli("record", str(tmp_path / name), "--batch", "2", code=2).stderr.startswith("tarikh: ")
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "5", "", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
                                      [event("agreement:x", "agreement.exploded", "x", "2018-01-01")], [concluded(day="2018-02-30")]])
 def test_a_file_that_is_not_well_formed_is_wrong_usage(cli: Run, file: Callable[[str, Any], str], content: Any) -> None:

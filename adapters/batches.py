@@ -1,0 +1,123 @@
+"""Many events, in batches: other processes read and decide the next ones while this one writes, or decides one itself.
+
+A batch is decided on the log as it is found then, and written in its turn. Where an earlier one has changed a subject in the
+meantime a version is taken, and where it lacks what an earlier one brings it is refused; it is then decided anew, here, on what is
+there. So what is recorded, and what is refused, is what one batch after the other would come to.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from functools import cache
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any, NamedTuple
+
+from eventsourcing.persistence import IntegrityError, PersistenceError
+from pydantic_core import from_json
+
+from adapters.database import Database
+from adapters.process import settle
+from adapters.reader import read_some
+from adapters.writer import Decision, Outcome, Writer, by_subject, decide
+from domain.catalogue import CATALOGUE, Catalogue
+from domain.errors import Busy, Invalid, TarikhError
+from domain.event import Event
+
+AHEAD = 5  # batches at each process: one at work, the others in line, for as long as this one is at work on its own
+MOST = 32  # batches that are decided and not written: a process takes a second to start
+
+
+class Line(NamedTuple):
+    """An event as JSON, and its place in the file, from 1."""
+
+    number: int
+    text: bytes
+
+
+def lines(file: Iterable[bytes]) -> Iterator[Line]:
+    """The lines of a file that hold anything (NDJSON)."""
+    return (Line(number, text) for number, line in enumerate(file, 1) if (text := line.strip()))
+
+
+def record_batches(writer: Writer, told: Iterator[Line], size: int, workers: int = 1) -> Iterator[Outcome]:
+    """Records events `size` at a time and in order, each batch all or nothing, and tells of each when it is written.
+
+    With more than one worker, the others are processes of their own. Raises what `Writer.record` raises for the first batch that cannot
+    be, and names its lines; those before it are recorded by then, and skipped the next time.
+    """
+    batches = iter(lambda: list(islice(told, size)), [])
+    if workers == 1 or writer.catalogue is not CATALOGUE:  # functions of another one cannot be sent to a process
+        yield from (_record(writer, batch) for batch in batches)
+        return
+    url, waiting = writer.log.database.url, deque[tuple[list[Line], Future[Decision]]]()
+    with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:  # a fork would share the connections
+        try:
+            for batch in batches:
+                busy = sum(not decided.done() for _, decided in waiting) >= AHEAD * (workers - 1)
+                waiting.append((batch, (_here if busy else pool.submit)(_decided, url, batch, writer.today())))
+                while waiting and (waiting[0][1].done() or len(waiting) > MOST):
+                    yield _write(writer, *waiting.popleft())
+            while waiting:
+                yield _write(writer, *waiting.popleft())
+        except BrokenExecutor:
+            raise Busy("a process that decided on the next events was stopped from outside: record the file again, "
+                       "what is recorded is skipped") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _here(work: Callable[..., Decision], *given: Any) -> Future[Decision]:
+    """Done by this process, and so at once."""
+    done: Future[Decision] = Future()
+    try:
+        done.set_result(work(*given))
+    except Exception as error:
+        done.set_exception(error)
+    return done
+
+
+def _write(writer: Writer, batch: Sequence[Line], decided: Future[Decision]) -> Outcome:
+    try:
+        return writer.write(decided.result())
+    except (TarikhError, IntegrityError):
+        return _record(writer, batch)
+
+
+def _record(writer: Writer, batch: Sequence[Line]) -> Outcome:
+    events = _read(batch, writer.catalogue)
+    try:
+        return writer.record(events)
+    except TarikhError as error:
+        raise type(error)(f"lines {batch[0].number} to {batch[-1].number}: {error}") from None
+
+
+def _read(batch: Sequence[Line], catalogue: Catalogue) -> list[Event]:
+    events = []
+    for number, text in batch:
+        try:
+            events.append(catalogue.event(from_json(text)))
+        except (TarikhError, ValueError) as error:
+            raise Invalid(f"line {number}: {error}" if isinstance(error, TarikhError) else f"line {number}: no JSON: {error}") from None
+    return events
+
+
+# ---------------------------------------------------------------- in a process of its own
+@cache
+def _opened(url: str) -> Database:
+    """The database of a process that decides, for as long as that lives."""
+    settle()
+    return Database(url)
+
+
+def _decided(url: str, batch: Sequence[Line], today: int) -> Decision:
+    events = _read(batch, CATALOGUE)
+    batches = by_subject(events, today)
+    try:
+        with _opened(url).transaction() as connection:
+            streams = read_some(connection, list(batches), CATALOGUE)
+    except PersistenceError as error:
+        raise IntegrityError(str(error)) from None  # whoever writes meets the database too, and says what is wrong with it
+    return decide(CATALOGUE, streams, events, batches, {})
