@@ -37,12 +37,19 @@ class Line(NamedTuple):
     text: bytes
 
 
+class Done(NamedTuple):
+    """What became of a batch: event ids in the order given, and how many of them are new."""
+
+    ids: list[str]
+    recorded: int
+
+
 def lines(file: Iterable[bytes]) -> Iterator[Line]:
     """The lines of a file that hold anything (NDJSON)."""
     return (Line(number, text) for number, line in enumerate(file, 1) if (text := line.strip()))
 
 
-def record_batches(writer: Writer, told: Iterator[Line], size: int, workers: int = 1) -> Iterator[Outcome]:
+def record_batches(writer: Writer, told: Iterator[Line], size: int, workers: int = 1) -> Iterator[Done]:
     """Records events `size` at a time and in order, each batch all or nothing, and tells of each when it is written.
 
     With more than one worker, the others are processes of their own. Raises what `Writer.record` raises for the first batch that cannot
@@ -79,19 +86,23 @@ def _here(work: Callable[..., Decision], *given: Any) -> Future[Decision]:
     return done
 
 
-def _write(writer: Writer, batch: Sequence[Line], decided: Future[Decision]) -> Outcome:
+def _write(writer: Writer, batch: Sequence[Line], decided: Future[Decision]) -> Done:
     try:
-        return writer.write(decided.result())
+        return _done(writer.write(decided.result()))
     except (TarikhError, IntegrityError):
         return _record(writer, batch)
 
 
-def _record(writer: Writer, batch: Sequence[Line]) -> Outcome:
+def _record(writer: Writer, batch: Sequence[Line]) -> Done:
     events = _read(batch, writer.catalogue)
     try:
-        return writer.record(events)
+        return _done(writer.record(events))
     except TarikhError as error:
         raise type(error)(f"lines {batch[0].number} to {batch[-1].number}: {error}") from None
+
+
+def _done(outcome: Outcome) -> Done:
+    return Done(outcome.ids, outcome.recorded)  # where it stood is not told: a decision may be older than the last writes
 
 
 def _read(batch: Sequence[Line], catalogue: Catalogue) -> list[Event]:

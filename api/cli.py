@@ -209,22 +209,21 @@ def record(path: Annotated[str, typer.Argument(help="a JSON file (one event, a l
 def _record_lines(core: Tarikh, path: str, size: int, workers: int, as_json: bool) -> None:
     if path != "-" and not path.endswith(LINES):
         raise BadQuestion(f"--batch reads a file of lines, each an event: name it {' or '.join(LINES)}, or give - for standard input")
-    done = {"recorded": 0, "skipped": 0, "position": core.reader.last()[0]}
+    recorded = skipped = 0
     try:
         with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file, progress_bar() as bar:
             task = bar.add_task("recording", total=None)
-            for outcome in core.record_lines(file, size, workers):
-                done = {"recorded": done["recorded"] + outcome.recorded, "skipped": done["skipped"] + outcome.skipped,
-                        "position": max(done["position"], outcome.position)}
-                bar.advance(task, outcome.recorded + outcome.skipped)
+            for done in core.record_lines(file, size, workers):
+                recorded, skipped = recorded + done.recorded, skipped + len(done.ids) - done.recorded
+                bar.advance(task, len(done.ids))
     except OSError as error:
         raise Invalid(f"{path}: nothing to read: {error}") from None
     except TarikhError as error:
-        raise type(error)(f"{error}\n{done['recorded']} events were recorded before, and are skipped when the file is recorded again") from None
+        raise type(error)(f"{error}\n{recorded} events were recorded before, and are skipped when the file is recorded again") from None
     if as_json:
-        print_json(json.dumps(done).encode())
+        print_json(json.dumps({"recorded": recorded, "skipped": skipped, "position": core.reader.last()[0]}).encode())
     else:
-        out.print(f"{done['recorded']} recorded, {done['skipped']} were there already")
+        out.print(f"{recorded} recorded, {skipped} were there already")
 
 
 @app.command(name="import")

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters import chronology, orders, roles, series
 from adapters.backup import Backup, Restored, backup, restore
-from adapters.batches import lines, record_batches
+from adapters.batches import Done, lines, record_batches
 from adapters.broker import JetStream, follow
 from adapters.checkpoint import Checkpoint, Signer, Verifier, make_key, take
 from adapters.condition import Condition, condition, place, refuses_writes, unwritten, versions
@@ -293,7 +293,7 @@ class Tarikh:
             summary.recorded["events"] += outcome.recorded
         return summary
 
-    def record_lines(self, file: Iterable[bytes], size: int, workers: int) -> Iterator[Outcome]:
+    def record_lines(self, file: Iterable[bytes], size: int, workers: int) -> Iterator[Done]:
         """Records the events of an NDJSON file `size` at a time: see adapters.batches."""
         return record_batches(self.writer, lines(file), size, workers)
 

@@ -11,10 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from adapters import batches
-from adapters.batches import lines, record_batches
+from adapters.batches import Done, lines, record_batches
 from adapters.rebuild import verify
 from adapters.schema import log
-from adapters.writer import Outcome
 from api.wiring import Settings, Tarikh
 from domain.errors import Busy, Invalid, Refused
 from domain.event import Event
@@ -51,10 +50,10 @@ def whole(core: Tarikh) -> list[Any]:
         return [tuple(row) for row in connection.execute(sa.select(*WHAT_IS_SAID).order_by(log.c.position))]
 
 
-def recorded(url: str, told: list[bytes], workers: int) -> tuple[list[Any], list[Outcome]]:
+def recorded(url: str, told: list[bytes], workers: int) -> tuple[list[Any], list[Done]]:
     with closing(Tarikh(Settings(database_url=url), today=lambda: TODAY)) as core:
-        outcomes = list(record_batches(core.writer, lines(told), 4, workers))
-        return whole(core), [(o.ids, o.recorded, o.skipped, o.position, o.versions) for o in outcomes]  # type: ignore[misc]
+        done = list(record_batches(core.writer, lines(told), 4, workers))
+        return whole(core), done
 
 
 def test_what_several_processes_decide_is_what_one_batch_after_the_other_comes_to(fresh: Callable[[], str]) -> None:
@@ -78,7 +77,7 @@ def test_a_batch_that_was_decided_too_early_is_decided_anew(fresh: Callable[[], 
     decided: list[Any] = []
     write = batches._write
 
-    def late(writer: Any, batch: Any, decision: Any) -> Outcome:
+    def late(writer: Any, batch: Any, decision: Any) -> Done:
         decided.append(decision)
         return write(writer, batch, decision)
 
@@ -101,21 +100,21 @@ def test_the_first_batch_that_cannot_be_is_named_and_those_before_it_stay(core: 
         list(record_batches(core.writer, lines(told), 4, workers))
     assert len(whole(core)) == 4
     del told[6]
-    outcomes = list(record_batches(core.writer, lines(told), 4, workers))
-    assert sum(outcome.skipped for outcome in outcomes) == 4 + 5
+    again = list(record_batches(core.writer, lines(told), 4, workers))
+    assert sum(len(done.ids) - done.recorded for done in again) == 4 + 5
     assert len(whole(core)) == 37
 
 
 def test_where_a_process_is_killed_nothing_is_lost_and_the_file_can_be_recorded_again(core: Tarikh) -> None:
     told = texts(say("campaign.launched", "2020-01-01", subject=f"campaign:c{n}", name=f"C {n}") for n in range(400))
-    outcomes = record_batches(core.writer, lines(told), 4, 2)
-    first = next(outcomes)
+    running = record_batches(core.writer, lines(told), 4, 2)
+    first = next(running)
     for process in multiprocessing.active_children():
         process.kill()
     with pytest.raises(Busy, match="record the file again"):
-        list(outcomes)
+        list(running)
     assert first.recorded == 4
     before = len(whole(core))
     assert 4 <= before < 400
-    assert sum(outcome.recorded for outcome in record_batches(core.writer, lines(told), 50)) == 400 - before
+    assert sum(done.recorded for done in record_batches(core.writer, lines(told), 50)) == 400 - before
     assert len(whole(core)) == 400
