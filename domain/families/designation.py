@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, assert_never
 
 from pydantic import Field
@@ -210,7 +211,12 @@ LISTS = ("OFAC-SDN", "OFAC-NONSDN", "UN", "EU", "UK")
 
 def concerns_iran(programs: Iterable[str]) -> bool:
     """Whether one of a list's program tags is about Iran: OFAC `IRAN*`, `IFSR`, `IRGC`, `HRIT-IR`, `CAATSA - IRAN`; UN, EU and UK regimes."""
-    return any(_IRAN.fullmatch(program) for program in programs)
+    return any(map(_names_iran, programs))
+
+
+@lru_cache(maxsize=10_000)
+def _names_iran(program: str) -> bool:
+    return _IRAN.fullmatch(program) is not None
 
 
 def concerns(fact: Fact) -> bool:
