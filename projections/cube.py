@@ -153,12 +153,12 @@ def totals(found: Iterable[tuple[str, int, int]], days: Sequence[int]) -> list[d
     under: dict[str, list[list[int]]] = {}  # what a difference is added to
     at: dict[int, int] = {}
     for item, valid, difference in found:
-        if valid not in at:
-            at[valid] = bisect_left(days, valid)
-        if item not in under:
-            under[item] = [told[one] for one in _apart(item)]
-        for differences in under[item]:
-            differences[at[valid]] += difference
+        if (i := at.get(valid)) is None:
+            i = at[valid] = bisect_left(days, valid)
+        if (added_to := under.get(item)) is None:
+            added_to = under[item] = [told[one] for one in _apart(item)]
+        for differences in added_to:
+            differences[i] += difference
     sums = {item: list(accumulate(differences[:-1])) for item, differences in told.items()}
     if any(sums.pop(LONG, ())):
         return None
