@@ -8,12 +8,12 @@ there. So what is recorded, and what is refused, is what one batch after the oth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from functools import cache
 from itertools import islice
 from multiprocessing import get_context
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eventsourcing.persistence import IntegrityError, PersistenceError
 from pydantic_core import from_json
@@ -59,12 +59,13 @@ def record_batches(writer: Writer, told: Iterator[Line], size: int, workers: int
     if workers == 1 or writer.catalogue is not CATALOGUE:  # functions of another one cannot be sent to a process
         yield from (_record(writer, batch) for batch in batches)
         return
-    url, waiting = writer.log.database.url, deque[tuple[list[Line], Future[Decision]]]()
+    database, waiting = writer.log.database, deque[tuple[list[Line], Future[Decision]]]()
     with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:  # a fork would share the connections
         try:
             for batch in batches:
                 busy = sum(not decided.done() for _, decided in waiting) >= AHEAD * (workers - 1)
-                waiting.append((batch, (_here if busy else pool.submit)(_decided, url, batch, writer.today())))
+                decided = _here(database, batch, writer.today()) if busy else pool.submit(_there, database.url, batch, writer.today())
+                waiting.append((batch, decided))
                 while waiting and (waiting[0][1].done() or len(waiting) > MOST):
                     yield _write(writer, *waiting.popleft())
             while waiting:
@@ -76,14 +77,14 @@ def record_batches(writer: Writer, told: Iterator[Line], size: int, workers: int
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _here(work: Callable[..., Decision], *given: Any) -> Future[Decision]:
-    """Done by this process, and so at once."""
-    done: Future[Decision] = Future()
+def _here(database: Database, batch: Sequence[Line], today: int) -> Future[Decision]:
+    """Decided by this process, and so at once."""
+    decided: Future[Decision] = Future()
     try:
-        done.set_result(work(*given))
+        decided.set_result(_decide(database, batch, today))
     except Exception as error:
-        done.set_exception(error)
-    return done
+        decided.set_exception(error)
+    return decided
 
 
 def _write(writer: Writer, batch: Sequence[Line], decided: Future[Decision]) -> Done:
@@ -115,6 +116,17 @@ def _read(batch: Sequence[Line], catalogue: Catalogue) -> list[Event]:
     return events
 
 
+def _decide(database: Database, batch: Sequence[Line], today: int) -> Decision:
+    events = _read(batch, CATALOGUE)
+    batches = by_subject(events, today)
+    try:
+        with database.transaction() as connection:
+            streams = read_some(connection, list(batches), CATALOGUE)
+    except PersistenceError as error:
+        raise IntegrityError(str(error)) from None  # whoever writes meets the database too, and says what is wrong with it
+    return decide(CATALOGUE, streams, events, batches, {})
+
+
 # ---------------------------------------------------------------- in a process of its own
 @cache
 def _opened(url: str) -> Database:
@@ -123,12 +135,5 @@ def _opened(url: str) -> Database:
     return Database(url)
 
 
-def _decided(url: str, batch: Sequence[Line], today: int) -> Decision:
-    events = _read(batch, CATALOGUE)
-    batches = by_subject(events, today)
-    try:
-        with _opened(url).transaction() as connection:
-            streams = read_some(connection, list(batches), CATALOGUE)
-    except PersistenceError as error:
-        raise IntegrityError(str(error)) from None  # whoever writes meets the database too, and says what is wrong with it
-    return decide(CATALOGUE, streams, events, batches, {})
+def _there(url: str, batch: Sequence[Line], today: int) -> Decision:
+    return _decide(_opened(url), batch, today)
