@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nats
-from nats.aio.client import Client
-from nats.js.api import ConsumerConfig, DeliverPolicy
+
+T = TypeVar("T")
 
 
 def _ports(count: int) -> list[int]:
@@ -88,32 +89,28 @@ class Cluster:
     async def kept(self, stream: str, enough: int) -> list[tuple[str, dict[str, Any]]]:
         """(message id, CloudEvent) of everything in a stream, in its order; waits until there is enough."""
         client = await nats.connect(self.urls, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        js = client.jetstream(timeout=5)
         try:
-            return await self._kept(client, stream, enough)
+            for _ in range(200):
+                state = (await _insist(lambda: js.stream_info(stream))).state
+                if state.messages >= enough:
+                    break
+                await asyncio.sleep(0.1)
+            # each from the stream itself: a consumer would live on one server, which may have just come back
+            messages = [await _insist(partial(js.get_msg, stream, number)) for number in range(state.first_seq, state.last_seq + 1)]
         finally:
             await client.close()
+        return [((message.headers or {})["Nats-Msg-Id"], json.loads(message.data or b"")) for message in messages]
 
-    async def _kept(self, client: Client, stream: str, enough: int) -> list[tuple[str, dict[str, Any]]]:
-        out: list[tuple[str, dict[str, Any]]] = []
-        subscription = await self._subscribed(client, stream)
-        for _ in range(200):
-            try:
-                messages: Iterable[Any] = await subscription.fetch(500, timeout=0.5)
-            except TimeoutError:
-                if len(out) >= enough:
-                    break
-                continue
-            out += [(message.headers["Nats-Msg-Id"], json.loads(message.data)) for message in messages]
-            for message in messages:
-                await message.ack()
-        return out
 
-    async def _subscribed(self, client: Client, stream: str) -> Any:
-        js = client.jetstream(timeout=5)
-        for patience in range(12, -1, -1):
-            try:
-                return await js.pull_subscribe(
-                    f"{stream}.>", stream=stream, config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL, num_replicas=1))
-            except (nats.errors.Error, TimeoutError):  # a server has just come back, and who leads is being settled
-                if not patience:
-                    raise
+async def _insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Asks again where nobody leads: a server was lost, or has just come back, and another is being elected."""
+    patience = 30
+    while True:
+        try:
+            return await ask()
+        except (nats.errors.Error, TimeoutError):
+            patience -= 1
+            if not patience:
+                raise
+            await asyncio.sleep(0.5)
