@@ -42,31 +42,33 @@ def _ancestor(day: str) -> str:
     return f"(((:{day} >> (h + 1)) << (h + 1)) | (1 << h))"
 
 
-def _branches(part: str, life: str) -> list[str]:
-    """SELECTs of ids, each answered from one index alone. Of the axis of a tree one end is compared: the day and the other end lie on
-    the two sides of the node, or it has none."""
-    out = [f"SELECT f.id FROM fact f INDEXED BY ix_fact_{part}_valid_from WHERE {_OF} AND f.vnode = {EVERYWHERE} "
+def _branches(part: str, before: str, life: str) -> list[str]:
+    """SELECTs whose rows one index finds by itself, and only then reads. Of the axis of a tree one end is compared: the day and the other
+    end lie on the two sides of the node, or it has none."""
+    out = [f"SELECT {_COLUMNS} FROM {before} fact f INDEXED BY ix_fact_{part}_valid_from WHERE {_OF} AND f.vnode = {EVERYWHERE} "
            f"AND f.valid_from <= :as_of AND f.known_from <= :known_at AND {life} AND f.vnode IS NOT NULL"]
     for axis, side, day, other, at in (("vnode", "valid", "as_of", "known", "known_at"), ("knode", "known", "known_at", "valid", "as_of")):
         node = _ancestor(day)
         for end, where, within in (("to", f"{node} <= :{day}", f"f.{side}_to > :{day}"), ("from", f"{node} > :{day}", f"f.{side}_from <= :{day}")):
             out.append(
-                f"SELECT f.id FROM level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} WHERE {where} AND {_OF} AND f.{axis} = {node} "
-                f"AND {within} AND f.{other}_from <= :{at} AND f.{other}_to > :{at} AND {life} AND f.{axis} IS NOT NULL")
+                f"SELECT {_COLUMNS} FROM {before} level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} WHERE {where} AND {_OF} "
+                f"AND f.{axis} = {node} AND {within} AND f.{other}_from <= :{at} AND f.{other}_to > :{at} AND {life} AND f.{axis} IS NOT NULL")
     return out
 
 
 # A row is closed after the position only where the log has gone on since; else the closed rows are not looked at.
 _NOW = f"f.closed = {OPEN} AND f.opened <= :position"
-_THEN = f"f.closed < {OPEN} AND f.closed > :position AND f.opened <= :position AND (SELECT max(position) FROM log) > :position"
+_THEN = f"f.closed < {OPEN} AND f.closed > :position AND f.opened <= :position"
+_GONE_ON = "(SELECT max(position) FROM log) > :position"
+_LATER = f"later(x) AS (SELECT 1 WHERE {_GONE_ON})"  # asked before anything else: SQLite would ask on each level
 
 
 def statement(sqlite: bool) -> str:
     """The SELECT of a stab, by `relation`, `as_of`, `known_at` and `position`: a single statement, and so on a single state of the log."""
-    parts = ("open", _NOW), ("closed", _THEN)
     if sqlite:
-        held = " UNION ALL ".join(branch for part, life in parts for branch in _branches(part, life))
-        return f"WITH {_LEVELS}, held(id) AS ({held}) SELECT {_COLUMNS} FROM fact f WHERE f.id IN held"  # in order of id: pages are read once
+        selects = [*_branches("open", "", _NOW), *_branches("closed", "later CROSS JOIN", _THEN)]
+        return f"WITH {_LEVELS}, {_LATER} {' UNION ALL '.join(selects)}"
     box = "box(point(f.valid_from, f.known_from), point(f.valid_to - 1, f.known_to - 1))"
     point = "box(point(:as_of, :known_at), point(:as_of, :known_at))"
-    return " UNION ALL ".join(f"SELECT {_COLUMNS} FROM fact f WHERE {box} @> {point} AND {_OF} AND {life}" for _, life in parts)
+    return " UNION ALL ".join(f"SELECT {_COLUMNS} FROM fact f WHERE {box} @> {point} AND {_OF} AND {life}"
+                              for life in (_NOW, f"{_THEN} AND {_GONE_ON}"))

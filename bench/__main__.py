@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from adapters.process import settle
 from bench import asof, importing, peers, series, serving, writing
 from bench.measure import Target
 
@@ -32,6 +33,7 @@ def main() -> None:
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"no such part: {min(unknown)}")
     targets: list[Target] = []
+    settle()  # as the command line and the server do
     for name in asked.parts or PARTS:
         for target in PARTS[name](asked.quick):
             targets.append(target)

@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.bulk import insert_rows
-from adapters.process import settle
 from adapters.schema import fact, log, mark, name
 from api.wiring import CATALOGUE, Settings, Tarikh
 from bench.measure import Target, at_least
@@ -27,7 +26,6 @@ FIRST = parse_day("2010-01-01")
 
 def run(quick: bool) -> Iterator[Target]:
     """On both engines."""
-    settle()  # as the command line does
     for engine in ENGINES:
         with databases(engine) as on:
             yield from _compared(engine, on, QUICK if quick else EVENTS)
