@@ -20,7 +20,7 @@ from eventsourcing.persistence import OperationalError
 from sqlalchemy import exc
 
 from adapters import chain
-from adapters.bulk import insert_rows
+from adapters.bulk import insert_rows, to_insert
 from adapters.database import Database, newest_revision, upgrade
 from adapters.lists.model import Damaged
 from adapters.log import lock
@@ -144,8 +144,8 @@ def _require_empty(connection: sa.Connection, position: int) -> None:
 
 
 def _typed(row: Row) -> Row:
-    """With its stream as a UUID: the chain has found it well formed."""
-    return (*row[:4], UUID(row[4]), *row[5:])
+    """With the bytes of its stream: the chain has found it well formed."""
+    return (*row[:4], UUID(row[4]).bytes, *row[5:])
 
 
 @contextmanager
@@ -200,5 +200,5 @@ def _copied(rows: Iterable[Row], insert: Callable[[list[Row]], object], progress
 
 
 def _rows(connection: sa.Connection, table: sa.Table) -> Iterator[Row]:
-    return (tuple(row) for row in connection.execute(
+    return map(to_insert, connection.execute(
         sa.select(table).order_by(*table.primary_key).execution_options(yield_per=CHUNK)))

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Inserts rows whose values stand in the order of `columns`; streams. Errors are the driver's: see Database.transaction."""
+    """Inserts rows whose values stand in the order of `columns`, a UUID as its 16 bytes; streams. Errors are the driver's: see
+    Database.transaction."""
     raw: Any = connection.connection.driver_connection
     names = ", ".join(f'"{column}"' for column in columns)
     if connection.dialect.name == "sqlite":
@@ -26,10 +28,16 @@ def insert_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[st
             copy.write_row(row)
 
 
+def to_insert(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row that SQLAlchemy has read, as `insert_rows` takes it."""
+    return tuple(value.bytes if isinstance(value, UUID) else value for value in row)
+
+
 @lru_cache
 def _types(table: sa.Table, columns: tuple[str, ...]) -> list[str]:
     dialect = PGDialect()  # type: ignore[no-untyped-call]
-    return [table.c[column].type.compile(dialect).lower() for column in columns]
+    types = [table.c[column].type for column in columns]
+    return ["bytea" if isinstance(type_, sa.Uuid) else type_.compile(dialect).lower() for type_ in types]  # a UUID's binary form is its bytes
 
 
 def _stored(table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
@@ -41,5 +49,5 @@ def _stored(table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any
 def _with_digits(uuids: Sequence[int], row: Sequence[Any]) -> Sequence[Any]:
     written = list(row)
     for i in uuids:
-        written[i] = row[i].hex
+        written[i] = row[i].hex()
     return written

