@@ -62,14 +62,17 @@ def record_batches(writer: Writer, told: Iterator[Line], size: int, workers: int
     database, waiting = writer.log.database, deque[tuple[list[Line], Future[Decision]]]()
     with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:  # a fork would share the connections
         try:
-            for batch in batches:
-                busy = sum(not decided.done() for _, decided in waiting) >= AHEAD * (workers - 1)
-                decided = _here(database, batch, writer.today()) if busy else pool.submit(_there, database.url, batch, writer.today())
-                waiting.append((batch, decided))
-                while waiting and (waiting[0][1].done() or len(waiting) > MOST):
+            batch: list[Line] | None = next(batches, None)
+            while batch or waiting:
+                more = batch is not None and len(waiting) < MOST
+                if batch and more and sum(not decided.done() for _, decided in waiting) < AHEAD * (workers - 1):
+                    waiting.append((batch, pool.submit(_there, database.url, batch, writer.today())))
+                    batch = next(batches, None)
+                elif batch and more and not waiting[0][1].done():
+                    waiting.append((batch, _here(database, batch, writer.today())))
+                    batch = next(batches, None)
+                else:
                     yield _write(writer, *waiting.popleft())
-            while waiting:
-                yield _write(writer, *waiting.popleft())
         except BrokenExecutor:
             raise Busy("a process that decided on the next events was stopped from outside: record the file again, "
                        "what is recorded is skipped") from None

@@ -106,8 +106,8 @@ def _fields(cls: type[Payload]) -> tuple[str, ...]:
 def attributes_of(data: Payload) -> Attributes:
     """An event's own fields as attributes: those that say something, in order of name."""
     values = data.__dict__
-    said = [(name, value) for name in _fields(type(data)) if (value := values[name]) is not None and value != () and value != []]
-    return tuple([pair if type(pair[1]) is str else (pair[0], _frozen(pair[1])) for pair in said])
+    return tuple([(name, value if type(value) is str else _frozen(value)) for name in _fields(type(data))
+                  if (value := values[name]) is not None and value != () and value != []])
 
 
 def _frozen(value: Any) -> Any:

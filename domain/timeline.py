@@ -65,6 +65,8 @@ def _record(family: Family[Any], item: Logged, earlier: dict[str, Record]) -> Re
 
 
 def _of_itself(event: Event) -> Attributes:
+    if event.summary is None and event.note is None and event.confidence == "high":
+        return ()
     pairs = (("confidence", event.confidence if event.confidence != "high" else None), ("note", event.note), ("summary", event.summary))
     return tuple([pair for pair in pairs if pair[1] is not None])
 

@@ -108,11 +108,14 @@ def runs(steps: Sequence[Step[Any]], states: Sequence[State]) -> list[Run]:
             step, since, until = steps[first - 1], (early[first - 1], late[first - 1]), (early[after - 1], late[after - 1])
             if step.announced < step.lo:
                 out.append(Run(key, scheduled(fact, step), since, (FOREVER, FOREVER), "certain", step.announced, step.lo))
-            for fact, a, b in _alike(facts, first, after):
-                for lo, hi, certainty in _certainty(early[a - 1], late[a - 1], early[b - 1], late[b - 1]):
+            while first < after and (fact := facts[first]) is not None:
+                end = first + 1
+                while end < after and facts[end] == fact:  # neighbours that are the same
+                    end += 1
+                for lo, hi, certainty in _certainty(early[first - 1], late[first - 1], early[end - 1], late[end - 1]):
                     if lo < hi:
                         out.append(Run(key, fact, since, until, certainty, lo, hi))
-            first = after
+                first = end
     return out
 
 
@@ -122,16 +125,6 @@ def _end(facts: Sequence[Fact | None], first: int, status: str) -> int:
     while after < len(facts) and (fact := facts[after]) is not None and fact.status == status:
         after += 1
     return after
-
-
-def _alike(facts: Sequence[Fact | None], first: int, after: int) -> Iterator[tuple[Fact, int, int]]:
-    """The facts of [first, after), with the index ranges of neighbours that are the same."""
-    while first < after and (fact := facts[first]) is not None:
-        end = first + 1
-        while end < after and facts[end] == fact:
-            end += 1
-        yield fact, first, end
-        first = end
 
 
 def _certainty(e1: int, l1: int, e2: int, l2: int) -> tuple[tuple[int, int, str], ...]:
@@ -215,7 +208,9 @@ def _fold_on(family: Family[Any], scope: str, said: Iterable[list[Step[Any]]], f
     """The timeline of these steps and its states; what begins as the timeline before it did is not folded again."""
     steps = sort_steps([step for some in said for step in some])
     before, states = folded.get(scope, ((), ({},)))
-    same = next((i for i, (old, new) in enumerate(zip(before, steps, strict=False)) if old != new), min(len(before), len(steps)))
+    same, most = 0, min(len(before), len(steps))
+    while same < most and before[same] == steps[same]:
+        same += 1
     if same == len(steps):  # it ends before, and the timeline may yet go on as that one does
         return steps, states[: same + 1]
     folded[scope] = steps, fold(family, steps[same:], states[: same + 1])
@@ -230,19 +225,23 @@ def rows_of(family: Family[Any], subject: str, stream: Sequence[Logged], relatio
 
 def rows_from(family: Family[Any], subject: str, said: Sequence[Record], boxes: Iterable[Box], relation: str) -> Rows:
     """Boxes as they are stored."""
-    facts: set[FactRow] = set()
-    places: set[MarkRow] = set()
+    facts: list[FactRow] = []
+    places: list[MarkRow] = []
     named: dict[str, list[tuple[int, int]]] = defaultdict(list)
     by_version = {record.version: record for record in said}
+    told: dict[tuple[Any, ...], tuple[Fact, str, bytes]] = {}  # a fact, its relation and body: several boxes may tell it in the same words
     for _, thing, known_from, known_to in boxes:
         if isinstance(thing, Run):
-            facts.add(FactRow(
-                subject, family.name, relation if family.concerns(thing.fact) else "", thing.key, thing.fact.kind,
-                thing.fact.status, thing.valid_from, thing.valid_to, known_from, known_to, body_of(subject, thing)))
-        elif isinstance(thing, Mark):
+            key, fact, since, until, certainty, valid_from, valid_to = thing
+            words = key, id(fact), since, until, certainty  # `told` keeps the fact, and so no other has its id
+            if (stored := told.get(words)) is None:
+                stored = told[words] = fact, relation if family.concerns(fact) else "", body_of(subject, thing)
+            _, of, body = stored
+            facts.append(FactRow(subject, family.name, of, key, fact.kind, fact.status, valid_from, valid_to, known_from, known_to, body))
+        else:
             rank, root_known, root, _ = thing.place
-            places.add(MarkRow(subject, family.name, thing.valid_from, thing.valid_to, known_from, known_to, rank, root_known,
-                               root, thing.version))
+            places.append(MarkRow(subject, family.name, thing.valid_from, thing.valid_to, known_from, known_to, rank, root_known,
+                                  root, thing.version))
             for name in _names(by_version[thing.version].data):
                 named[name].append((known_from, known_to))
     if said:

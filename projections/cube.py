@@ -64,13 +64,16 @@ def cells(rows: Iterable[FactRow], end: Callable[[int], int] = month_end) -> Cou
     """The differences that rows make, where of each key that has any among them there are all. `end`: of the month of a day."""
     corners: Counter[Corner] = Counter()
     unsure: dict[tuple[str, str, str, str], list[tuple[FactRow, dict[str, Any]]]] = defaultdict(list)
+    read: dict[tuple[str, bytes], tuple[str, ...]] = {}  # of what is certain, by series: several boxes may tell it in the same words
     for row in filter(is_counted, rows):
-        fact = from_json(row.body)
         for name, spec in _SERIES[row.family, row.kind, row.status]:
-            if fact["certainty"] == "certain":
-                _add(corners, (row.relation, name, _counted_under([fact], spec)), row[6:10])
-            else:
-                unsure[row.relation, name, row.subject, row.key].append((row, fact))
+            if (items := read.get((name, row.body))) is None:
+                fact = from_json(row.body)
+                if fact["certainty"] != "certain":
+                    unsure[row.relation, name, row.subject, row.key].append((row, fact))
+                    continue
+                items = read[name, row.body] = _counted_under([fact], spec)
+            _add(corners, (row.relation, name, items), row[6:10])
     for (relation, name, *_), held in unsure.items():
         for facts, box in _pieces(held):
             sure = key_is_certain(facts, box[0])
