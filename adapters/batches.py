@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from functools import cache
 from itertools import islice
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -19,14 +18,14 @@ from eventsourcing.persistence import IntegrityError, PersistenceError
 from pydantic_core import from_json
 
 from adapters.database import Database
-from adapters.process import settle
+from adapters.process import database_of
 from adapters.reader import read_some
 from adapters.writer import Decision, Outcome, Writer, by_subject, decide
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.errors import Busy, Invalid, TarikhError
 from domain.event import Event
 
-AHEAD = 5  # batches at each process: one at work, the others in line, for as long as this one is at work on its own
+AHEAD = 5  # batches at each process: one at work, the others in line, for as long as this one decides one itself or writes
 MOST = 32  # batches that are decided and not written: a process takes a second to start
 
 
@@ -131,12 +130,5 @@ def _decide(database: Database, batch: Sequence[Line], today: int) -> Decision:
 
 
 # ---------------------------------------------------------------- in a process of its own
-@cache
-def _opened(url: str) -> Database:
-    """The database of a process that decides, for as long as that lives."""
-    settle()
-    return Database(url)
-
-
 def _there(url: str, batch: Sequence[Line], today: int) -> Decision:
-    return _decide(_opened(url), batch, today)
+    return _decide(database_of(url), batch, today)

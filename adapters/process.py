@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+from functools import cache
+
+from adapters.database import Database
 
 
 def settle() -> None:
@@ -10,3 +13,10 @@ def settle() -> None:
     again; and it looks less often, for events and rows are made by the thousand and hold no cycles."""
     gc.freeze()
     gc.set_threshold(10_000, *gc.get_threshold()[1:])
+
+
+@cache
+def database_of(url: str) -> Database:
+    """The database of a process that works for another, for as long as it lives."""
+    settle()
+    return Database(url)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import closing
 from multiprocessing import get_context
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ from adapters.checkpoint import Checkpoint, contradictions
 from adapters.database import Database
 from adapters.facts import (
     VERSION,
-    Filling,
     cells_of,
     claim_generation,
     claimed_generation,
@@ -34,7 +32,7 @@ from adapters.facts import (
     written_version,
 )
 from adapters.log import lock
-from adapters.process import settle
+from adapters.process import database_of
 from adapters.reader import read_streams
 from adapters.schema import log
 from domain.catalogue import CATALOGUE, Catalogue
@@ -69,7 +67,11 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     with database.transaction() as reading:
         upto = reading.scalar(sa.select(sa.func.max(log.c.position))) or 0
     alone = workers == 1 or catalogue is not CATALOGUE  # functions of another one cannot be sent to a process
-    rows = _write(database, upto, new, catalogue, (0, 1), progress) if alone else _shared(database, workers, upto, new, progress)
+    sums: Counter[Cell] = Counter()
+    rows = _write(database, upto, new, catalogue, (0, 1), sums, progress) if alone else _shared(database, workers, upto, new, sums, progress)
+    with database.transaction(write=True) as connection:
+        _mine(connection, new)
+        cube.add(connection, new, sums)
     with database.transaction(write=True) as connection:
         lock(connection)
         _mine(connection, new)
@@ -83,45 +85,43 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
     return rows
 
 
-def _write(database: Database, upto: int, generation: int, catalogue: Catalogue, part: tuple[int, int], progress: Progress) -> int:
+def _write(
+    database: Database, upto: int, generation: int, catalogue: Catalogue, part: tuple[int, int], sums: Counter[Cell], progress: Progress
+) -> int:
+    """Writes the rows of a part, and what the cube holds of it where `sums` comes to be much; the caller writes the rest of those."""
     rows = 0
-    sums: Counter[Cell] = Counter()
-
-    def write(made: Filling, enough: int) -> None:
-        sums.update(made.sums)
-        with database.transaction(write=True) as connection:
-            _mine(connection, generation)
-            insert_filling(connection, made)
-            if len(sums) >= enough:
-                cube.add(connection, generation, sums)
-                sums.clear()
-
     with database.transaction() as reading:
         for streams in _chunks(read_streams(reading, upto, catalogue=catalogue, part=part)):
             made = filling(generation, (span for stream in streams for span in spans_of(stream, catalogue)))
-            write(made, SUMS)
+            sums.update(made.sums)
+            with database.transaction(write=True) as connection:
+                _mine(connection, generation)
+                insert_filling(connection, made)
+                if len(sums) >= SUMS:
+                    cube.add(connection, generation, sums)
+                    sums.clear()
             rows += made.total
             progress(sum(map(len, streams)))
-        write(filling(generation, ()), 0)
     return rows
 
 
-def _shared(database: Database, workers: int, upto: int, generation: int, progress: Progress) -> int:
+def _shared(database: Database, workers: int, upto: int, generation: int, sums: Counter[Cell], progress: Progress) -> int:
     """The parts are done by this process and others, which take a second to start: each does one when it is done with the last."""
     parts, rows = workers * PARTS, 0
     waiting = deque(range(parts))
-    running: set[Future[tuple[int, int]]] = set()
+    running: set[Future[tuple[int, int, Counter[Cell]]]] = set()
     with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:  # a fork would share the connections
         try:
             while waiting or running:
                 while waiting and len(running) < 2 * (workers - 1):  # one at work and one in line for each
                     running.add(pool.submit(_part, database.url, upto, generation, (waiting.popleft(), parts)))
                 if waiting:
-                    rows += _write(database, upto, generation, CATALOGUE, (waiting.popleft(), parts), progress)
+                    rows += _write(database, upto, generation, CATALOGUE, (waiting.popleft(), parts), sums, progress)
                 done, running = wait(running, 0 if waiting else None, FIRST_COMPLETED)
                 for part in done:
-                    written, events = part.result()
+                    written, events, left = part.result()
                     rows += written
+                    sums.update(left)
                     progress(events)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -129,13 +129,12 @@ def _shared(database: Database, workers: int, upto: int, generation: int, progre
     return rows
 
 
-def _part(url: str, upto: int, generation: int, part: tuple[int, int]) -> tuple[int, int]:
-    """(rows, events) of a part, in a process of its own."""
-    settle()
+def _part(url: str, upto: int, generation: int, part: tuple[int, int]) -> tuple[int, int, Counter[Cell]]:
+    """(rows, events, sums that are still to be written) of a part, in a process of its own."""
     events: list[int] = []
-    with closing(Database(url)) as database:
-        rows = _write(database, upto, generation, CATALOGUE, part, events.append)
-    return rows, sum(events)
+    sums: Counter[Cell] = Counter()
+    rows = _write(database_of(url), upto, generation, CATALOGUE, part, sums, events.append)
+    return rows, sum(events), sums
 
 
 def _mine(connection: sa.Connection, generation: int) -> None:
