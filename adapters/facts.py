@@ -49,23 +49,17 @@ class StoredFact(NamedTuple):
 
 
 # ---------------------------------------------------------------- writing
-def _extra(row: AnyRow) -> tuple[Any, ...]:
-    """What is stored of a row beyond its fields: where it is found."""
-    match row:
-        case FactRow():
-            return nodes(row.valid_from, row.valid_to, row.known_from, row.known_to)
-        case NameRow():
-            return (fold_text(f"{row.subject} {row.name}"),)
-        case _:
-            return ()
-
-
-_BEYOND: dict[type[Any], tuple[str, ...]] = {FactRow: ("vnode", "knode"), MarkRow: (), NameRow: ("folded",)}
-_STORED = {cls: (*cls._fields, *beyond, "generation", "opened", "closed") for cls, beyond in _BEYOND.items()}  # the columns of `_stored`
+# what is stored of a row beyond its fields: where it is found
+_BEYOND: dict[type[Any], tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = {
+    FactRow: (("vnode", "knode"), lambda row: nodes(row.valid_from, row.valid_to, row.known_from, row.known_to)),
+    MarkRow: ((), lambda _: ()),
+    NameRow: (("folded",), lambda row: (fold_text(f"{row.subject} {row.name}"),)),
+}
+_STORED = {cls: (*cls._fields, *names, "generation", "opened", "closed") for cls, (names, _) in _BEYOND.items()}  # the columns of `_stored`
 
 
 def _stored(row: AnyRow, generation: int, opened: int, closed: int) -> tuple[Any, ...]:
-    return (*row, *_extra(row), generation, opened, closed)
+    return (*row, *_BEYOND[type(row)][1](row), generation, opened, closed)
 
 
 class Filling(NamedTuple):
@@ -125,9 +119,8 @@ def opening(some: Iterable[Rows]) -> Opening:
     facts: list[FactRow] = []
     for of_subject in some:
         facts += of_subject.facts
-        every: tuple[AnyRow, ...] = (*of_subject.facts, *of_subject.marks, *of_subject.names)
-        for row in every:
-            rows[type(row)].append((*row, *_extra(row)))
+        for (cls, (_, beyond)), told in zip(_BEYOND.items(), of_subject, strict=True):
+            rows[cls] += [(*row, *beyond(row)) for row in told]
     return Opening(rows, cells(facts))
 
 

@@ -18,6 +18,7 @@ from domain.event import Logged
 
 _COLUMNS = (log.c.position, log.c.batch, log.c.recorded_at, log.c.originator_version, log.c.topic, log.c.state)
 _CHUNK = 500
+IDS = 1 << 128  # the ids of streams are numbers below it, spread evenly
 
 
 def _logged(row: Any, catalogue: Catalogue) -> Logged:
@@ -44,15 +45,15 @@ def read_some(connection: sa.Connection, subjects: Sequence[str], catalogue: Cat
 
 
 def read_streams(
-    connection: sa.Connection, upto: int, after: int = 0, catalogue: Catalogue = CATALOGUE, part: tuple[int, int] = (0, 1)
+    connection: sa.Connection, upto: int, after: int = 0, catalogue: Catalogue = CATALOGUE, part: tuple[int, int] = (0, IDS)
 ) -> Iterator[list[Logged]]:
-    """Every stream with an event in (after, upto], whole up to `upto`, one at a time in bounded memory. Of the streams themselves
-    `part` names some: (0, 2) is the first half of all ids, (1, 2) the second."""
+    """Every stream with an event in (after, upto], whole up to `upto`, one at a time in bounded memory. `part`: the half-open range of ids
+    that is looked at."""
     stored_id = sa.type_coerce(log.c.originator_id, sa.Text)  # as the driver gives it: it is only compared
     query = sa.select(stored_id, *_COLUMNS).where(log.c.position <= upto)
-    number, of = part
-    if of > 1:
-        query = query.where(log.c.originator_id.between(UUID(int=(number << 128) // of), UUID(int=((number + 1 << 128) // of) - 1)))
+    first, end = part
+    if (first, end) != (0, IDS):
+        query = query.where(log.c.originator_id.between(UUID(int=first), UUID(int=end - 1)))
     if after:
         changed = sa.select(log.c.originator_id).where(log.c.position > after, log.c.position <= upto).distinct()
         query = query.where(log.c.originator_id.in_(changed))

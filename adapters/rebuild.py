@@ -33,7 +33,7 @@ from adapters.facts import (
 )
 from adapters.log import lock
 from adapters.process import database_of
-from adapters.reader import read_streams
+from adapters.reader import IDS, read_streams
 from adapters.schema import log
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.errors import Busy
@@ -45,7 +45,7 @@ from projections.cube import Cell
 Progress = Callable[[int], None]  # called with the number of events done since the last call
 CHUNK = 2000  # events to a write transaction
 SUMS = 20_000  # of the cube, to a write of them: processes meet there
-PARTS = 8  # of the work to each process: the last ones to end differ by little
+SMALLEST = 32  # the part of its share that a process does last
 
 
 def _nothing(_: int) -> None:
@@ -68,7 +68,7 @@ def rebuild(database: Database, catalogue: Catalogue = CATALOGUE, progress: Prog
         upto = reading.scalar(sa.select(sa.func.max(log.c.position))) or 0
     alone = workers == 1 or catalogue is not CATALOGUE  # functions of another one cannot be sent to a process
     sums: Counter[Cell] = Counter()
-    rows = _write(database, upto, new, catalogue, (0, 1), sums, progress) if alone else _shared(database, workers, upto, new, sums, progress)
+    rows = _write(database, upto, new, catalogue, (0, IDS), sums, progress) if alone else _shared(database, workers, upto, new, sums, progress)
     with database.transaction(write=True) as connection:
         _mine(connection, new)
         cube.add(connection, new, sums)
@@ -107,16 +107,15 @@ def _write(
 
 def _shared(database: Database, workers: int, upto: int, generation: int, sums: Counter[Cell], progress: Progress) -> int:
     """The parts are done by this process and others, which take a second to start: each does one when it is done with the last."""
-    parts, rows = workers * PARTS, 0
-    waiting = deque(range(parts))
+    waiting, rows = deque(_parts(workers)), 0
     running: set[Future[tuple[int, int, Counter[Cell]]]] = set()
     with ProcessPoolExecutor(workers - 1, get_context("spawn")) as pool:  # a fork would share the connections
         try:
             while waiting or running:
                 while waiting and len(running) < 2 * (workers - 1):  # one at work and one in line for each
-                    running.add(pool.submit(_part, database.url, upto, generation, (waiting.popleft(), parts)))
+                    running.add(pool.submit(_part, database.url, upto, generation, waiting.popleft()))
                 if waiting:
-                    rows += _write(database, upto, generation, CATALOGUE, (waiting.popleft(), parts), sums, progress)
+                    rows += _write(database, upto, generation, CATALOGUE, waiting.popleft(), sums, progress)
                 done, running = wait(running, 0 if waiting else None, FIRST_COMPLETED)
                 for part in done:
                     written, events, left = part.result()
@@ -127,6 +126,16 @@ def _shared(database: Database, workers: int, upto: int, generation: int, sums: 
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return rows
+
+
+def _parts(workers: int) -> Iterator[tuple[int, int]]:
+    """All ids, in ranges that become smaller, so that none is done long after the others (guided self-scheduling: Polychronopoulos and
+    Kuck, 1987)."""
+    first = 0
+    while first < IDS:
+        size = max((IDS - first) // (2 * workers), IDS // (SMALLEST * workers))
+        yield first, min(first + size, IDS)
+        first += size
 
 
 def _part(url: str, upto: int, generation: int, part: tuple[int, int]) -> tuple[int, int, Counter[Cell]]:

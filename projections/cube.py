@@ -62,7 +62,7 @@ def is_counted(row: FactRow) -> bool:
 
 def cells(rows: Iterable[FactRow], end: Callable[[int], int] = month_end) -> Counter[Cell]:
     """The differences that rows make, where of each key that has any among them there are all. `end`: of the month of a day."""
-    corners: Counter[Corner] = Counter()
+    corners: dict[Corner, int] = defaultdict(int)  # a Counter would ask Python for each that is new
     unsure: dict[tuple[str, str, str, str], list[tuple[FactRow, dict[str, Any]]]] = defaultdict(list)
     read: dict[tuple[str, bytes], tuple[str, ...]] = {}  # of what is certain, by series: several boxes may tell it in the same words
     for row in filter(is_counted, rows):
@@ -81,7 +81,7 @@ def cells(rows: Iterable[FactRow], end: Callable[[int], int] = month_end) -> Cou
     return _gathered(corners, end)
 
 
-def _add(out: Counter[Corner], what: tuple[str, str, tuple[str, ...]], box: Box) -> None:
+def _add(out: dict[Corner, int], what: tuple[str, str, tuple[str, ...]], box: Box) -> None:
     valid_from, valid_to, known_from, known_to = box
     for valid, known, sign in (valid_from, known_from, 1), (valid_to, known_from, -1), (valid_from, known_to, -1), (valid_to, known_to, 1):
         if valid < FOREVER and known < FOREVER:
@@ -89,7 +89,7 @@ def _add(out: Counter[Corner], what: tuple[str, str, tuple[str, ...]], box: Box)
 
 
 def _gathered(corners: Mapping[Corner, int], end: Callable[[int], int]) -> Counter[Cell]:
-    out: Counter[Cell] = Counter()
+    out: dict[Cell, int] = defaultdict(int)
     for ((relation, series, items), valid, known), difference in corners.items():
         if difference:  # most of what one row takes back the next one adds
             month, later = end(valid), end(max(valid, known))
@@ -98,7 +98,7 @@ def _gathered(corners: Mapping[Corner, int], end: Callable[[int], int]) -> Count
             for at, until in (-year_end(known), month), (ANY, month), (SEEN, later):
                 for item in items:
                     out[relation, series, at, item, until] += difference
-    return out
+    return Counter(out)
 
 
 def _counted_under(facts: Sequence[dict[str, Any]], spec: Count) -> tuple[str, ...]:
