@@ -101,7 +101,7 @@ class Database:
             held = self._idle.pop()
         except IndexError:
             held = self._asking.raw_connection()
-            if self.sqlite:  # not those that write: what they pass over would all be held to be theirs
+            if self.sqlite:  # connections that write have no map: all pages that an import reads would count as its memory
                 cast(sqlite3.Connection, held.driver_connection).execute(f"PRAGMA mmap_size={MAPPED}")
         try:
             raw: Any = held.driver_connection
