@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -21,7 +22,7 @@ from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
 from projections.cube import Cell, cells, is_counted, readings, totals
-from projections.ports import Boxed, Found, Place, SubjectFound
+from projections.ports import Boxed, Found, Place, Stretch, SubjectFound
 
 FACTS, REBUILD = "facts", "rebuild"
 VERSION = 4  # of the rows: raise it when rows change their meaning, and `rebuild`
@@ -287,6 +288,52 @@ class FactStore:
             "relation": relation, "as_of": basis.as_of, "known_at": basis.known_at, "position": basis.position})
         rows.sort()  # while they are plain tuples: of those, Python compares thousands in half the time
         return list(map(_FOUND, rows))
+
+    def along(self, bases: Sequence[Basis], relation: str, family: str | None = None) -> Iterator[Stretch]:
+        """What a stab of each basis finds, in no order. The bases are of one position, and ascend in both days.
+
+        Every box that holds any of them is read once, by an index on where it begins; where as much as that costs each can be asked
+        for itself, that is done.
+        """
+        last = self.stab(bases[-1], relation)
+        where = [fact.c.relation == relation] + ([fact.c.family == family] if family else [])
+        if len(bases) == 1 or self._begin(bases[-1], where, len(bases) * len(last)):
+            return self._in_turn(bases, relation, family, last)
+        return self._along(bases, *where)
+
+    def of_subject_along(self, bases: Sequence[Basis], subject: str) -> Iterator[Stretch]:
+        """What `of_subject` finds on each basis, in no order. The bases are as in `along`."""
+        return self._along(bases, fact.c.subject == subject)
+
+    def _begin(self, basis: Basis, where: Sequence[Any], more: int) -> bool:
+        """Whether more boxes than so many begin by the day of a basis: no more than one beyond is counted."""
+        with self.database.transaction() as connection:
+            begun = sa.select(sa.literal(1)).where(
+                fact.c.generation == current_generation(connection), *where, fact.c.valid_from <= basis.as_of).limit(more + 1)
+            return (connection.scalar(sa.select(sa.func.count()).select_from(begun.subquery())) or 0) > more
+
+    def _in_turn(self, bases: Sequence[Basis], relation: str, family: str | None, last: list[Found]) -> Iterator[Stretch]:
+        since: dict[Found, int] = {}
+        for place, basis in enumerate(bases):
+            found = self.stab(basis, relation) if place < len(bases) - 1 else last
+            held = {item: since.get(item, place) for item in found if family in (None, item.family)}
+            yield from (Stretch(first, place, item) for item, first in since.items() if item not in held)
+            since = held
+        yield from (Stretch(first, len(bases), item) for item, first in since.items())
+
+    def _along(self, bases: Sequence[Basis], *where: Any) -> Iterator[Stretch]:
+        days, known = [basis.as_of for basis in bases], [basis.known_at for basis in bases]
+        query = sa.select(fact.c.valid_from, fact.c.valid_to, fact.c.known_from, fact.c.known_to, fact.c.subject, fact.c.family, fact.c.key,
+                          fact.c.kind, fact.c.status, fact.c.body).where(
+            *where, fact.c.valid_from <= days[-1], fact.c.valid_to > days[0], fact.c.known_from <= known[-1], fact.c.known_to > known[0],
+            *_recorded(fact, bases[0].position))
+        with self.database.transaction() as connection:
+            query = query.where(fact.c.generation == current_generation(connection)).execution_options(yield_per=READ)
+            for valid_from, valid_to, known_from, known_to, *rest in connection.execute(query):
+                first = max(bisect_left(days, valid_from), bisect_left(known, known_from))
+                after = min(bisect_left(days, valid_to), bisect_left(known, known_to))
+                if first < after:
+                    yield Stretch(first, after, Found._make(rest))
 
     def of_subject(self, basis: Basis, subject: str) -> list[Found]:
         """The facts of one subject on a basis."""

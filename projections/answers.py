@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from projections.events import event_json
 from projections.lists import on_list, snapshots
 from projections.ports import EventLog, Facts, Found
 from projections.question import Asked, Resolved, day, resolve
-from projections.series import COUNTS, Count, counted, measured, step_days
+from projections.series import COUNTS, Count, counted_along, held_along, measured, step_days
 from projections.state import check_filters, dumps, join, matching, state_json
 from projections.whatif import suppose
 
@@ -204,18 +204,21 @@ class Answers:
             raise NotFound(f"there is no series {name!r} on this basis: GET /v1/series lists them")
         known = asked.basis.known_at
         bases = [asked.basis.on(at, min(at, known) if point_in_time else known) for at in days]
-        told = self._counted(name, spec, bases) if spec else (measured(self.store.of_subject(basis, name)) for basis in bases)
+        told = self.counted(name, spec, bases) if spec else map(measured, held_along(self.store.of_subject_along(bases, name), len(bases)))
         items = [{"day": format_day(b.as_of), "known_at": format_day(b.known_at), **value} for b, value in zip(bases, told, strict=True)]
         return dumps({"basis": asked.basis.echo(), "series": name, "step": step, "point_in_time": point_in_time, "items": items,
                       "coverage": coverage(self.store, asked.basis, spec.family if spec else "indicator")})
 
-    def _counted(self, name: str, spec: Count, bases: Sequence[Basis]) -> Iterator[dict[str, Any]]:
-        """The counts of each basis: ends of months from the cube, all others from a stab of their own."""
+    def counted(self, name: str, spec: Count, bases: Sequence[Basis]) -> list[dict[str, Any]]:
+        """The counts of each basis: ends of months from the cube, all others from the facts that they find."""
         ends = [(b.as_of, b.known_at) for b in bases if b.as_of == month_end(b.as_of)]
         told = self.store.counts(bases[0], self.relation, name, ends) if ends else None
         by_step = dict(zip(ends, told, strict=True)) if told is not None else {}
-        for basis in bases:
-            yield by_step.get((basis.as_of, basis.known_at)) or counted(spec, self.store.stab(basis, self.relation), basis.as_of)
+        if others := [b for b in bases if (b.as_of, b.known_at) not in by_step]:
+            days = [b.as_of for b in others]
+            counts = counted_along(spec, self.store.along(others, self.relation, spec.family), days)
+            by_step |= {(b.as_of, b.known_at): count for b, count in zip(others, counts, strict=True)}
+        return [by_step[b.as_of, b.known_at] for b in bases]
 
     def what_if(self, asked: Asked, without: Sequence[str], add: Sequence[Event]) -> bytes:
         """The state with events left out or added, and its diff from the record. Nothing is stored."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,13 @@ def run_is_certain(fact: dict[str, Any], as_of: int) -> bool:
         return False
     ends = None if until is None else parse_edtf_day(until.removesuffix("..]").removeprefix("[") if until.endswith("..]") else until).lo
     return parse_edtf_day(since).hi <= as_of and (ends is None or as_of < ends)
+
+
+def turning_days(fact: dict[str, Any]) -> Iterator[int]:
+    """The days between which its run begins, and ends: on them alone it may come to be certain, or cease to be."""
+    for text in (fact["since"], fact["until"]):
+        if text is not None:
+            yield from parse_edtf_day(text.removeprefix("[").removesuffix("..]") if text.endswith("..]") else text)
 
 
 def key_is_certain(facts: Sequence[dict[str, Any]], as_of: int) -> bool:

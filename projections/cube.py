@@ -17,12 +17,11 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from domain.calendar import FOREVER, parse_edtf_day
+from domain.calendar import FOREVER
 from projections.boxes import FactRow
-from projections.certainty import key_is_certain
-from projections.series import COUNTS, Count, items_of, step_end
+from projections.certainty import key_is_certain, turning_days
+from projections.series import BY, COUNTS, POSSIBLE, VALUE, Count, items_of, step_end, summed
 
-VALUE, POSSIBLE, BY = "", "?", "="  # what is counted: keys for certain, keys possibly, and the certain ones by item, which follows the sign
 LONG = "!"  # in place of an item longer than LONGEST, which no index of PostgreSQL takes: where there is one, the cube does not answer
 LONGEST = 500  # characters
 TOGETHER = "["  # a JSON array begins: keys for certain that have all these items, where corners are gathered by day; there few are alike
@@ -118,18 +117,13 @@ def _apart(item: str) -> tuple[str, ...]:
 
 def _pieces(held: Sequence[tuple[FactRow, dict[str, Any]]]) -> Iterator[tuple[list[dict[str, Any]], Box]]:
     """The facts that are possible of one key, with each box in which they are the same and as certain."""
-    days = {day for row, fact in held for day in (row.valid_from, row.valid_to, *_bounds(fact["since"]), *_bounds(fact["until"]))}
+    days = {day for row, fact in held for day in (row.valid_from, row.valid_to, *turning_days(fact))}
     known = {day for row, _ in held for day in (row.known_from, row.known_to)}
     for known_from, known_to in pairwise(sorted(known)):
         told = [(row, fact) for row, fact in held if row.known_from <= known_from < row.known_to]
         for valid_from, valid_to in pairwise(sorted(days)):
             if facts := [fact for row, fact in told if row.valid_from <= valid_from < row.valid_to]:
                 yield facts, (valid_from, valid_to, known_from, known_to)
-
-
-def _bounds(text: str | None) -> tuple[int, ...]:
-    """The days between which a run begins or ends: on them it may come to be certain, or cease to be."""
-    return () if text is None else tuple(parse_edtf_day(text.removeprefix("[").removesuffix("..]") if text.endswith("..]") else text))
 
 
 # ---------------------------------------------------------------- asked
@@ -162,10 +156,6 @@ def totals(found: Iterable[tuple[str, int, int]], days: Sequence[int]) -> list[d
             added_to = under[item] = [told[one] for one in _apart(item)]
         for differences in added_to:
             differences[i] += difference
-    sums = {item: list(accumulate(differences[:-1])) for item, differences in told.items()}
-    if any(sums.pop(LONG, ())):
+    if any(accumulate(told.pop(LONG, ())[:-1])):
         return None
-    zeros = [0] * len(days)
-    value, possible = sums.pop(VALUE, zeros), sums.pop(POSSIBLE, zeros)
-    by = [(item.removeprefix(BY), sums[item]) for item in sorted(sums)]
-    return [{"value": value[i], "possible": possible[i], "by": {item: n[i] for item, n in by if n[i]}} for i in range(len(days))]
+    return summed(told, len(days))

@@ -20,14 +20,15 @@ from domain.timeline import SCHEDULED
 from projections.basis import Basis
 from projections.certainty import key_is_certain
 from projections.coverage import coverage
-from projections.ports import Facts, Found
-from projections.series import COUNTS, STEPS, Count, counted, step_end
+from projections.ports import Facts, Found, Stretch
+from projections.series import COUNTS, STEPS, Count, counted_along, held_along, step_end
 from projections.state import dumps
 from projections.vintages import Series, Vintage, latest, measured_series
 
 POINT_IN_TIME, HINDSIGHT = "point_in_time", "hindsight"
 MODES = (POINT_IN_TIME, HINDSIGHT)
 MOST = 1200  # rows of an answer: a century of months, three years of days
+TOGETHER = 32  # rows whose facts are in memory at a time
 Row = dict[str, Any]
 
 
@@ -212,14 +213,14 @@ def rows(store: Facts, relation: str, basis: Basis, first: int, last: int, step:
     """A row for each period between two days that is over on the basis, days as text; values by the names of `COLUMNS`, in their order.
 
     A period that ends after the basis's `as_of` (in point_in_time also: after its `known_at`) is left out, for its row could only pretend.
-    Costs a stab of the fact store for each row. Raises BadQuestion.
+    Made some at a time, so that a fact which is found by many is read once. Raises BadQuestion.
     """
     series = measured_series(store.boxes_of(basis.position, relation, "indicator"))
-    for start, end in _over(basis, first, last, step, mode):
-        at = basis.on(end, end if mode == POINT_IN_TIME else basis.known_at)
-        before = store.between(at, relation, "incident", start - 1, start - 1) if start > 1 else []
-        yield {"period": _period(start, step), "period_start": format_day(start), "period_end": format_day(end), "as_of": format_day(end),
-               "known_at": format_day(at.known_at), "mode": mode, **_state(store.stab(at, relation), before, series, at, start)}
+    over = ((start, basis.on(end, end if mode == POINT_IN_TIME else basis.known_at)) for start, end in _over(basis, first, last, step, mode))
+    while some := list(islice(over, TOGETHER)):
+        for (start, at), state in zip(some, _states(store, relation, series, some), strict=True):
+            yield {"period": _period(start, step), "period_start": format_day(start), "period_end": format_day(at.as_of),
+                   "as_of": format_day(at.as_of), "known_at": format_day(at.known_at), "mode": mode, **state}
 
 
 def _over(basis: Basis, first: int, last: int, step: str, mode: str) -> Iterator[tuple[int, int]]:
@@ -238,22 +239,33 @@ def _period(start: int, step: str) -> str:
     return {"day": text, "month": text[:7], "quarter": f"{text[:4]}-Q{(day.month + 2) // 3}", "year": text[:4]}[step]
 
 
-def _state(found: Iterable[Found], before: Iterable[Found], series: Mapping[Series, Sequence[Vintage]], at: Basis, start: int) -> Row:
-    held: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    subjects: dict[str, list[Found]] = defaultdict(list)
-    for item in found:
-        held[item.family, item.kind].append(item)
-        subjects[item.subject].append(item)
-    row: Row = {label.name: _label(label, subjects.get(label.subject, ()), at.as_of) for label in LABELS}
-    for count in COUNTED:
-        told = counted(count.spec, (item for kind in count.spec.kinds for item in held.get((count.spec.family, kind), ())), at.as_of)
-        if count.name:
-            row |= {count.name: told["value"], f"{count.name}_possible": told["possible"]}
-        row |= {name: told["by"].get(item, 0) for name, item in count.items.items()}
-    row |= _incidents(held.get(("incident", "incident"), ()), at.as_of, before, start - 1)
-    for figure in FIGURES:
-        row |= _figure(figure, series.get(figure.series, ()), at)
-    return row
+def _states(store: Facts, relation: str, series: Mapping[Series, Sequence[Vintage]], some: Sequence[tuple[int, Basis]]) -> Iterator[Row]:
+    """What the rows of these (first day, basis), ascending, say of the relation."""
+    ends, days = [at for _, at in some], [at.as_of for _, at in some]
+    held: dict[tuple[str, str], list[Stretch]] = defaultdict(list)
+    labeled: dict[str, list[Stretch]] = {label.subject: [] for label in LABELS}
+    for stretch in store.along(ends, relation):
+        held[stretch.found.family, stretch.found.kind].append(stretch)
+        if (of_subject := labeled.get(stretch.found.subject)) is not None:
+            of_subject.append(stretch)
+    found = {subject: held_along(told, len(some)) for subject, told in labeled.items()}
+    counts = [counted_along(count.spec, (stretch for kind in count.spec.kinds for stretch in held.get((count.spec.family, kind), ())), days)
+              for count in COUNTED]
+    incidents = held_along(held.get(("incident", "incident"), ()), len(some))
+    # nothing is before the first day of the calendar
+    eves = [at.on(start - 1) for start, at in some if start > 1]
+    before: list[list[Found]] = [[] for _ in some[len(eves):]]
+    before += held_along(store.along(eves, relation, "incident"), len(eves)) if eves else []
+    for i, (start, at) in enumerate(some):
+        row: Row = {label.name: _label(label, found[label.subject][i], at.as_of) for label in LABELS}
+        for count, told in zip(COUNTED, counts, strict=True):
+            if count.name:
+                row |= {count.name: told[i]["value"], f"{count.name}_possible": told[i]["possible"]}
+            row |= {name: told[i]["by"].get(item, 0) for name, item in count.items.items()}
+        row |= _incidents(incidents[i], at.as_of, before[i], start - 1)
+        for figure in FIGURES:
+            row |= _figure(figure, series.get(figure.series, ()), at)
+        yield row
 
 
 def _label(label: _Label, found: Iterable[Found], day: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from domain.event import Logged
@@ -27,6 +27,14 @@ class Boxed(NamedTuple):
     valid_to: int
     known_from: int
     known_to: int
+    found: Found
+
+
+class Stretch(NamedTuple):
+    """A fact, and the run of several bases on which it is found: the place of the first, and the place after the last."""
+
+    first: int
+    after: int
     found: Found
 
 
@@ -56,7 +64,9 @@ class Facts(Protocol):
     version: int
 
     def stab(self, basis: Basis, relation: str) -> list[Found]: ...
+    def along(self, bases: Sequence[Basis], relation: str, family: str | None = None) -> Iterator[Stretch]: ...
     def of_subject(self, basis: Basis, subject: str) -> list[Found]: ...
+    def of_subject_along(self, bases: Sequence[Basis], subject: str) -> Iterator[Stretch]: ...
     def subjects_of_entry(self, basis: Basis, entries: str, number: str) -> list[str]: ...
     def past_of_subject(self, basis: Basis, subject: str) -> list[Found]: ...
     def between(self, basis: Basis, relation: str, family: str, first: int, last: int) -> list[Found]: ...

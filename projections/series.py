@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from domain.calendar import format_day
 from domain.errors import BadQuestion
-from projections.certainty import key_is_certain
-from projections.ports import Found
+from projections.certainty import key_is_certain, turning_days
+from projections.ports import Found, Stretch
 
 STEPS = ("day", "week", "month", "quarter", "year")
 MOST = 5000
+VALUE, POSSIBLE, BY = "", "?", "="  # what is counted: keys for certain, keys possibly, and the certain ones by item, which follows the sign
 
 
 class Count(NamedTuple):
@@ -25,6 +30,10 @@ class Count(NamedTuple):
     statuses: tuple[str, ...]
     by: str | None
     says: str
+
+    def counts(self, item: Found) -> bool:
+        """Whether a fact is of the kind and status that it counts."""
+        return item.family == self.family and item.kind in self.kinds and item.status in self.statuses
 
 
 COUNTS = {
@@ -83,15 +92,62 @@ def counted(spec: Count, found: Iterable[Found], day: int) -> dict[str, Any]:
     """
     keys: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for item in found:
-        if item.family != spec.family or item.kind not in spec.kinds or item.status not in spec.statuses:
-            continue
-        keys[item.subject, item.key].append(json.loads(item.body))
+        if spec.counts(item):
+            keys[item.subject, item.key].append(json.loads(item.body))
     certain, by = 0, Counter[str]()
     for facts in keys.values():
         if key_is_certain(facts, day):
             certain += 1
             by.update(items_of(facts, spec))
     return {"value": certain, "possible": len(keys) - certain, "by": dict(sorted(by.items()))}
+
+
+def counted_along(spec: Count, told: Iterable[Stretch], days: Sequence[int]) -> list[dict[str, Any]]:
+    """What `counted` says on each of several days, ascending, of what is found on them; each fact is looked at once.
+
+    What is counted of a key changes only where one of its facts is found or is found no more, or where one comes to be certain.
+    """
+    added: dict[str, list[int]] = defaultdict(lambda: [0] * (len(days) + 1))
+    unsure: dict[tuple[str, str], list[tuple[int, int, dict[str, Any]]]] = defaultdict(list)
+    for first, after, item in told:
+        if not spec.counts(item):
+            continue
+        fact = from_json(item.body)
+        if fact["certainty"] == "certain":  # then no other fact of its key is possible
+            _add(added, [VALUE, *map(BY.__add__, items_of([fact], spec))], first, after)
+        else:
+            unsure[item.subject, item.key].append((first, after, fact))
+    for held in unsure.values():
+        cuts = {at for first, after, fact in held for at in (first, after, *(bisect_left(days, day) for day in turning_days(fact)))}
+        for here, there in pairwise(sorted(cuts)):
+            if facts := [fact for first, after, fact in held if first <= here < after]:
+                sure = key_is_certain(facts, days[here])
+                _add(added, [VALUE, *map(BY.__add__, items_of(facts, spec))] if sure else [POSSIBLE], here, there)
+    return summed(added, len(days))
+
+
+def _add(added: dict[str, list[int]], what: Iterable[str], first: int, after: int) -> None:
+    for one in what:
+        added[one][first] += 1
+        added[one][after] -= 1
+
+
+def summed(added: Mapping[str, Sequence[int]], steps: int) -> list[dict[str, Any]]:
+    """`{"value", "possible", "by"}` at each step, from what each step adds to the one before it."""
+    sums = {what: list(accumulate(differences[:steps])) for what, differences in added.items()}
+    zeros = [0] * steps
+    value, possible = sums.pop(VALUE, zeros), sums.pop(POSSIBLE, zeros)
+    by = [(what.removeprefix(BY), sums[what]) for what in sorted(sums)]
+    return [{"value": value[i], "possible": possible[i], "by": {item: n[i] for item, n in by if n[i]}} for i in range(steps)]
+
+
+def held_along(told: Iterable[Stretch], steps: int) -> list[list[Found]]:
+    """What is found at each step, in the order in which one question has it."""
+    held: list[list[Found]] = [[] for _ in range(steps)]
+    for first, after, found in sorted(told, key=lambda stretch: stretch.found):
+        for at in held[first:after]:
+            at.append(found)
+    return held
 
 
 def items_of(facts: Sequence[dict[str, Any]], spec: Count) -> set[str]:

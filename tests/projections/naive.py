@@ -10,7 +10,7 @@ from domain.family import RELATION
 from domain.timeline import Held, facts_on, records
 from projections.basis import Basis
 from projections.boxes import rows_of
-from projections.ports import Boxed, Found
+from projections.ports import Boxed, Found, Stretch
 from tests.adapters.store import found
 from tests.histories import family_of, streams
 
@@ -41,9 +41,9 @@ class Folded(FactStore):
     def stab(self, basis: Basis, relation: str) -> list[Found]:
         return found(held(self.log, basis.as_of, basis.known_at, basis.position))
 
-    def between(self, basis: Basis, relation: str, family: str, first: int, last: int) -> list[Found]:
-        days = range(first, last + 1)
-        return sorted({item for day in days for item in self.stab(basis.on(day), relation) if item.family == family})
+    def along(self, bases: Sequence[Basis], relation: str, family: str | None = None) -> Iterator[Stretch]:
+        for place, basis in enumerate(bases):
+            yield from (Stretch(place, place + 1, item) for item in self.stab(basis, relation) if family in (None, item.family))
 
     def boxes_of(self, position: int, relation: str, family: str, subject: str | None = None) -> list[Boxed]:
         return [box for box in boxes_of(self.log, position, family) if subject in (None, box.found.subject)]
