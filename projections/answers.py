@@ -204,12 +204,12 @@ class Answers:
             raise NotFound(f"there is no series {name!r} on this basis: GET /v1/series lists them")
         known = asked.basis.known_at
         bases = [asked.basis.on(at, min(at, known) if point_in_time else known) for at in days]
-        told = self.counted(name, spec, bases) if spec else map(measured, held_along(self.store.of_subject_along(bases, name), len(bases)))
+        told = self._counted(name, spec, bases) if spec else map(measured, held_along(self.store.of_subject_along(bases, name), len(bases)))
         items = [{"day": format_day(b.as_of), "known_at": format_day(b.known_at), **value} for b, value in zip(bases, told, strict=True)]
         return dumps({"basis": asked.basis.echo(), "series": name, "step": step, "point_in_time": point_in_time, "items": items,
                       "coverage": coverage(self.store, asked.basis, spec.family if spec else "indicator")})
 
-    def counted(self, name: str, spec: Count, bases: Sequence[Basis]) -> list[dict[str, Any]]:
+    def _counted(self, name: str, spec: Count, bases: Sequence[Basis]) -> list[dict[str, Any]]:
         """The counts of each basis: ends of months from the cube, all others from the facts that they find."""
         ends = [(b.as_of, b.known_at) for b in bases if b.as_of == month_end(b.as_of)]
         told = self.store.counts(bases[0], self.relation, name, ends) if ends else None

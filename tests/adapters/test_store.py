@@ -181,9 +181,11 @@ def test_facts_of_another_version_are_counted_without_the_cube(fresh: URLs) -> N
     assert told["items"][0]["value"] == 1
 
 
-def test_an_item_may_be_as_long_as_a_text(fresh: URLs) -> None:
+@pytest.mark.parametrize("name", [
+    "".join(chr(0x4E00 + number * 7 % 20000) for number in range(4000)),  # as long as a text may be, and nothing to compress
+    '"', "[", "=", "!", "?", '["a","b"]', "\\u0041 \\", "a\u007fb\u2028c", "𐎠𐎼𐎹"])
+def test_an_item_may_be_any_text(fresh: URLs, name: str) -> None:
     store = Store(fresh())
-    name = "".join(chr(0x4E00 + number * 7 % 20000) for number in range(4000))  # nothing to compress
     store.append([say("campaign.launched", "2020-01-10", name=name)])
     told = json.loads(store.answers.series(store.ask(DAY0, DAY0 + 60, 1), "campaigns_active", "2020-01-01", "2020-01-31", "month", False))
     store.log.close()

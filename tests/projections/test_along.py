@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from domain.event import Logged
 from domain.family import RELATION
 from projections.basis import Basis
-from projections.cube import month_end
 from projections.ports import Stretch
-from projections.series import COUNTS, counted, counted_along, held_along, step_days
+from projections.series import COUNTS, counted, counted_along, held_along
 from tests.adapters.store import recorded
 from tests.build import say, stream
 from tests.histories import DAY0, DAYS, logs, share
@@ -63,20 +62,6 @@ def test_counts_along_days_are_those_of_each_day(log: list[Logged], data: st.Dat
         expected = [counted(spec, found, day) for found, day in zip(held_along(told, len(asked)), days, strict=True)]
         assert counted_along(spec, told, days) == expected
         assert counted_along(spec, joined(told), days) == expected
-
-
-@share(4)
-@given(logs(COUNTED, max_subjects=3, max_events=8), st.sampled_from(["day", "week", "month"]), st.booleans())
-def test_a_series_counts_what_the_fold_gives(fresh: URLs, log: list[Logged], step: str, point_in_time: bool) -> None:
-    """Ends of months from the cube, and all other days from the facts, in one answer."""
-    first, last, known = DAY0 - 3, month_end(DAY0) + 3, DAY0 + DAYS + 9
-    with recorded(fresh(), log) as store:
-        asked = store.ask(last, known, log[-1].batch)
-        days, folded = step_days(first, last, step), Folded(log)
-        for name, spec in COUNTS.items():
-            steps = [asked.basis.on(day, min(day, known) if point_in_time else known) for day in days]
-            expected = [counted(spec, folded.stab(basis, RELATION), basis.as_of) for basis in steps]
-            assert store.answers.counted(name, spec, steps) == expected
 
 
 def joined(told: Sequence[Stretch]) -> list[Stretch]:
