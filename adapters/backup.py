@@ -21,10 +21,10 @@ from sqlalchemy import exc
 
 from adapters import chain
 from adapters.bulk import insert_rows, to_insert
-from adapters.database import Database, newest_revision, upgrade
+from adapters.database import Database
 from adapters.lists.model import Damaged
 from adapters.log import lock
-from adapters.schema import cube, fact, log, mark, metadata, name, projection
+from adapters.schema import REVISION, cube, fact, log, mark, metadata, name, projection
 from domain.errors import BadQuestion, Refused
 
 KEPT = tuple(table for table in metadata.sorted_tables if table not in (log, fact, mark, name, cube, projection))  # beside the log
@@ -78,6 +78,8 @@ def backup(database: Database, path: Path, force: bool = False, progress: Progre
 
 def _write(source: sa.Connection, target: sa.Connection, progress: Progress) -> Iterator[str]:
     """Copies everything; yields the faults of the log."""
+    from adapters.migrations import upgrade
+
     raw: Any = target.connection.driver_connection
     raw.execute("PRAGMA journal_mode=OFF")  # whoever finds this file unfinished throws it away
     raw.execute("PRAGMA synchronous=OFF")
@@ -158,8 +160,8 @@ def _opened(path: Path) -> Iterator[sa.Connection]:
             chain.head(connection)
         except exc.DBAPIError as error:
             raise Damaged(f"{path}: it is no backup of Tarikh, or damaged: {error.orig}") from None
-        if revision != newest_revision():
-            raise Damaged(f"{path}: its schema is at revision {revision}, this code restores {newest_revision()}: "
+        if revision != REVISION:
+            raise Damaged(f"{path}: its schema is at revision {revision}, this code restores {REVISION}: "
                           "restore it with the version that made it, migrate, and back up again")
         yield connection
 

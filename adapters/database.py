@@ -15,16 +15,11 @@ from typing import Any, cast
 
 import eventsourcing.persistence as es
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import exc
 
 BUSY_SECONDS = 15  # how long a writer waits for its turn
 MAPPED = 2**31  # bytes of an SQLite file that single SELECTs read in place: a third off an answer of 5,000 facts
 IDLE = 3  # connections for single SELECTs that are kept out of the pool: for as many as are at work at once, and the loop
-MIGRATIONS = Path(__file__).parent / "migrations"
 _ERRORS: tuple[tuple[type[exc.SQLAlchemyError], type[es.PersistenceError]], ...] = (
     (exc.InterfaceError, es.InterfaceError), (exc.OperationalError, es.OperationalError), (exc.DataError, es.DataError),
     (exc.IntegrityError, es.IntegrityError), (exc.InternalError, es.InternalError), (exc.ProgrammingError, es.ProgrammingError),
@@ -153,14 +148,19 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the schema to the newest revision."""
+        from adapters.migrations import upgrade
+
         with self.unguarded() as connection:
             upgrade(connection)
             connection.commit()
 
-    def revision(self) -> tuple[str | None, str | None]:
-        """(revision of the database, newest revision of the code)."""
+    def revision(self) -> str | None:
+        """The revision that the schema is at; None without tables. The code's own is `adapters.schema.REVISION`."""
         with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision(), newest_revision()
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            return revision
 
     def close(self) -> None:
         self.engine.dispose()
@@ -171,25 +171,6 @@ class Database:
 def _pyformat(statement: str) -> str:
     """`:name` as psycopg has it."""
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement.replace("%", "%%"))
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def upgrade(connection: sa.Connection) -> None:
-    """Brings the schema of any connection to the newest revision; the caller commits."""
-    config = _alembic()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-@cache
-def newest_revision() -> str | None:
-    """The schema that this code needs."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def code_of(error: BaseException) -> int | str | None:

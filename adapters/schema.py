@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from projections.boxes import OPEN
 
+REVISION = "0003"  # the newest of adapters/migrations: what this code needs
+
 metadata = sa.MetaData()
 _Big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from random import uniform
 from threading import Event as Signal
 from time import time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from eventsourcing.persistence import PersistenceError
 from standardwebhooks import Webhook as Signature
 
 from adapters.database import Database
-from adapters.outbound import Reply, Sender, check_url
 from adapters.reader import LogReader
 from adapters.schema import delivery, webhook
 from domain.catalogue import Catalogue
@@ -32,6 +31,9 @@ from domain.errors import BadQuestion, NotFound
 from domain.event import SUBJECT, Logged
 from projections.events import ONE, cloudevent
 from projections.state import dumps
+
+if TYPE_CHECKING:
+    from adapters.outbound import Reply, Sender
 
 LOG = logging.getLogger("tarikh.webhooks")
 SECOND = 10**6  # instants are microseconds since 1970
@@ -82,6 +84,8 @@ class Webhooks:
 
     def create(self, url: str, types: Sequence[str] = (), subjects: Sequence[str] = (), after: int = 0) -> Subscription:
         """A new subscription to events after a position. Raises BadQuestion."""
+        from adapters.outbound import check_url  # an HTTP client takes a moment to import, and few make a subscription
+
         check_url(url, self.private)
         names = sorted({type_.rpartition(".v")[0] or type_ for type_ in types})
         if unknown := [name for name in names if name not in self.catalogue.types]:

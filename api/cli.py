@@ -95,8 +95,8 @@ def serve(host: Annotated[str, typer.Option(help="address to listen on")] = "127
     from api.telemetry import configure
 
     with opened() as core:
-        configure(core.settings.log_level, log_format)
         service = create_app(core)
+        configure(core.settings.log_level, log_format)  # not before: what cannot be served is told as every command tells it
         out.print(f"serving on http://{host}:{port} (interactive documentation at /docs)", highlight=False, soft_wrap=True)
         gc.collect()
         settle()

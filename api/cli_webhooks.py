@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from api.routes.webhooks import letter, told
+from api.subscriptions import letter, told
 from api.terminal import opened, out
 
 app = typer.Typer(help="Send events to other people's addresses (Standard Webhooks).", no_args_is_help=True, rich_markup_mode=None)

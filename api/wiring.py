@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import re
@@ -21,10 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters import chronology, orders, roles, series
 from adapters.backup import Backup, Restored, backup, restore
 from adapters.batches import Done, lines, record_batches
-from adapters.broker import JetStream, follow
 from adapters.checkpoint import Checkpoint, Signer, Verifier, make_key, take
 from adapters.condition import Condition, condition, place, refuses_writes, unwritten, versions
-from adapters.database import newest_revision, trouble
+from adapters.database import trouble
 from adapters.exports import FORMATS, as_of_for, format_for
 from adapters.facts import VERSION, FactStore, ensure_pointer, written_version
 from adapters.keys import ENVIRONMENT, SCOPES, Key, Keys, same, weakness
@@ -33,10 +31,10 @@ from adapters.lists.importer import Summary
 from adapters.lists.model import Damaged
 from adapters.lists.run import LISTS, import_list
 from adapters.log import Log, LogTrackingRecorder
-from adapters.outbound import Sender
 from adapters.process import settle
 from adapters.reader import LogReader
 from adapters.rebuild import Verdict, rebuild, verify
+from adapters.schema import REVISION
 from adapters.series import Columns
 from adapters.webhooks import SCHEDULE, Subscription, Webhooks, Worker
 from adapters.writer import Once, Outcome, Replayed, Writer, digest_of
@@ -47,6 +45,8 @@ from projections.answers import Answers
 from projections.basis import format_instant
 
 if TYPE_CHECKING:
+    import asyncio
+
     from adapters.exports.opening import Exports
 
 __all__ = ["CATALOGUE", "FORMATS", "LISTS", "SCOPES", "UNUSABLE", "Columns", "Condition", "Damaged", "Key", "Once", "Outcome", "PersistenceError",
@@ -150,11 +150,11 @@ class Tarikh:
     def ready(self, facts: bool = True) -> str | None:
         """What keeps the service from answering, or None. `facts`: where they must be as this code writes them."""
         try:
-            current, newest = self.database.revision()
+            current = self.database.revision()
             if current is None:
                 return "the database has no tables yet: run `tarikh init`"
-            if current != newest:
-                return f"the schema is at {current}, the code at {newest}: run `tarikh init`"
+            if current != REVISION:
+                return f"the schema is at {current}, the code at {REVISION}: run `tarikh init`"
             with self.database.transaction() as connection:
                 version, lacking = written_version(connection), unwritten(connection)
             if facts and version != VERSION:
@@ -233,11 +233,15 @@ class Tarikh:
 
     async def publish(self, servers: Sequence[str], stream: str, replicas: int, stop: asyncio.Event) -> int:
         """Follows the log into NATS JetStream until `stop` is set. Returns how many events were acknowledged."""
+        from adapters.broker import JetStream, follow  # these libraries too: only who publishes waits for them
+
         async with JetStream(servers, stream, replicas) as broker:
             return await follow(self.reader, LogTrackingRecorder(self.database), broker, f"nats:{stream}", stop)
 
     def webhook_worker(self) -> Worker:
         """A worker that sends what webhooks ask for."""
+        from adapters.outbound import Sender
+
         return Worker(self.webhooks, self.reader, Sender(self.settings.webhook_private), self.settings.webhook_retries,
                       self.settings.webhook_hold * 10**6)
 
@@ -253,11 +257,11 @@ class Tarikh:
 
     def restore(self, path: Path, progress: Callable[[str, int], None]) -> tuple[Restored, Verdict]:
         """Records a backup into this database, which may be without tables and must be without events; makes the facts; verifies."""
-        current, newest = self.database.revision()
+        current = self.database.revision()
         if current is None:
             self.init()
-        elif current != newest:
-            raise BadQuestion(f"the schema is at {current}, the code at {newest}: run `tarikh init` first")
+        elif current != REVISION:
+            raise BadQuestion(f"the schema is at {current}, the code at {REVISION}: run `tarikh init` first")
         restored = restore(self.database, path, progress)
         rebuild(self.database, progress=lambda n: progress("facts", n))
         return restored, verify(self.database, progress=lambda n: progress("verifying", n))
@@ -317,13 +321,13 @@ class Tarikh:
     def versions(self) -> dict[str, str | bool]:
         """What runs here, without asking the database."""
         return {"tarikh": TARIKH, "python": platform.python_version(), **versions(self.database),
-                "schema": newest_revision() or "", "projection": str(self.facts.version)}
+                "schema": REVISION, "projection": str(self.facts.version)}
 
     def whereabouts(self) -> dict[str, str | None]:
         """Where the database is, its revision, and whether it is used as owner or application; no more than where, if it does not answer."""
         told: dict[str, str | None] = {"url": place(self.database)}
         with suppress(*UNUSABLE):
-            told["revision"] = self.database.revision()[0]
+            told["revision"] = self.database.revision()
             with self.database.transaction() as connection:
                 told["role"] = roles.role(connection)
         return told

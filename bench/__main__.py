@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from adapters.process import settle
-from bench import asof, importing, peers, series, serving, writing
+from bench import asof, importing, peers, record, series, serving, writing
 from bench.measure import Target
 
 PARTS: dict[str, Callable[[bool], Iterable[Target]]] = {
-    "asof": asof.run, "series": series.run, "serving": serving.run, "writing": writing.run, "peers": peers.run, "importing": importing.run}
+    "asof": asof.run, "series": series.run, "serving": serving.run, "writing": writing.run, "peers": peers.run, "importing": importing.run,
+    "record": record.run}
 OUT, PAGE = Path("build/bench.json"), Path("docs/performance.md")
 _TABLE = re.compile(r"(?<=<!-- measured -->\n).*(?=<!-- end -->)", re.DOTALL)
 

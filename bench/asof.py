@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from adapters.database import Database
 from api.wiring import Settings, Tarikh
 from bench.data import DENSE, POSITIONS, SPARSE, Point, basis, fill, points
 from bench.measure import Contestants, Target, agree, at_most, race
@@ -37,7 +38,7 @@ def _filled(url: str, count: int) -> Tarikh:
 
 def _compared(engine: str, small: Tarikh, large: Tarikh, count: int) -> Iterator[Target]:
     few, many = points(SPARSE, count), points(DENSE, max(count // 4, 4))
-    by_key = Keyed(large, [*few, *many])
+    by_key = Keyed(large.database, [*few, *many], lambda point: _stab(large, point))
     keyed: Contestants[Point] = {"as-of": lambda point: _stab(large, point), "by key": by_key}
     agree(keyed, [*few, *many])
     for some, goal, about in ((few, KEYED[engine][0], 50), (many, KEYED[engine][1], 5000)):
@@ -60,11 +61,11 @@ def _stab(core: Tarikh, point: Point, position: int = POSITIONS) -> list[Found]:
 class Keyed:
     """The floor: the rows of each answer by their primary keys, which it was told before."""
 
-    def __init__(self, core: Tarikh, asked: list[Point]) -> None:
-        self.database = core.database
+    def __init__(self, database: Database, asked: list[Point], stab: Callable[[Point], list[Found]]) -> None:
+        self.database = database
         self.ids: dict[Point, list[int]] = {}
         for point in asked:
-            wanted = {(item.subject, item.body) for item in _stab(core, point)}
+            wanted = {(item.subject, item.body) for item in stab(point)}
             rows = [row for subject, _ in sorted(wanted) for row in self.database.select(
                 "SELECT id, subject, body FROM fact WHERE generation = 0 AND subject = :subject AND closed > 0", {"subject": subject})]
             kept = {(row[1], row[2]): row[0] for row in rows if (row[1], row[2]) in wanted}

@@ -10,10 +10,6 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from edtf import parse_edtf
-from edtf.parser.edtf_exceptions import EDTFParseException
-from edtf.parser.parser_classes import Date, OneOfASet, Unspecified
-
 FOREVER = 2**31 - 1  # "no end", on the valid and the known axis
 FIRST_DAY = date.min.toordinal()
 LAST_DAY = date.max.toordinal()
@@ -64,21 +60,29 @@ def parse_edtf_day(text: str) -> Span:
         raise BadDay(f"{text!r} is not an EDTF day, or has no definite bounds: {_HINT}")
     for part in _FULL.findall(text):
         parse_day(part)  # the EDTF parser accepts 2021-02-29
-    try:
-        parsed = parse_edtf(text)
-        if not isinstance(parsed, Date | OneOfASet | Unspecified):
-            raise BadDay(f"{text!r} has no definite bounds: {_HINT}")
-        lower, upper = parsed.lower_strict(), parsed.upper_strict()
-        span = Span(date(*lower[:3]).toordinal(), date(*upper[:3]).toordinal())
-    except EDTFParseException:
-        raise BadDay(f"{text!r} is not an EDTF day: {_HINT}") from None
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise error if isinstance(error, BadDay) else BadDay(f"{text!r} has no definite bounds: {_HINT}") from None
+    span = _read(text)
     if span.lo > span.hi:
         raise BadDay(f"{text!r} ends before it begins: {_HINT}")
     if span.hi >= LAST_DAY:
         raise BadDay(f"{text!r} ends on the last day of the calendar: days go to 9999-12-30")
     return span
+
+
+def _read(text: str) -> Span:
+    from edtf import parse_edtf  # it builds its grammar for a third of a second: not before there is something to read
+    from edtf.parser.edtf_exceptions import EDTFParseException
+    from edtf.parser.parser_classes import Date, OneOfASet, Unspecified
+
+    try:
+        parsed = parse_edtf(text)
+        if not isinstance(parsed, Date | OneOfASet | Unspecified):
+            raise BadDay(f"{text!r} has no definite bounds: {_HINT}")
+        lower, upper = parsed.lower_strict(), parsed.upper_strict()
+        return Span(date(*lower[:3]).toordinal(), date(*upper[:3]).toordinal())
+    except EDTFParseException:
+        raise BadDay(f"{text!r} is not an EDTF day: {_HINT}") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise error if isinstance(error, BadDay) else BadDay(f"{text!r} has no definite bounds: {_HINT}") from None
 
 
 def format_day(day: int) -> str:

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import models
 from api.access import ADMIN
 from api.asking import Core, documented
-from api.wiring import Subscription
-from projections.basis import format_instant
+from api.subscriptions import letter, told
 from projections.state import dumps
 
 router = APIRouter(tags=["webhooks"], prefix="/v1/webhooks", dependencies=[ADMIN])
@@ -66,20 +65,6 @@ class LettersShape(models.Shape):
 
 class ReplayedShape(models.Shape):
     replayed: int
-
-
-def told(item: Subscription, secret: bool = False, **more: Any) -> dict[str, Any]:
-    """A subscription as the doors show it."""
-    shown = {"id": item.id, "url": item.url, "types": item.types, "subjects": item.subjects, "position": item.position,
-             "created_at": format_instant(item.created_at), "stopped": item.stopped}
-    return {**shown, **({"secret": item.secrets[0]} if secret else {}), **more}
-
-
-def letter(row: dict[str, Any]) -> dict[str, Any]:
-    """What waits, or was given up, as the doors show it."""
-    return {"position": row["position"], "event": row["event_id"], "subject": row["subject"], "attempts": row["attempts"], "error": row["error"],
-            "next_at": format_instant(row["next_at"]) if row["next_at"] else None,
-            "dead_at": format_instant(row["dead_at"]) if row["dead_at"] else None}
 
 
 def _json(body: Any, status: int = 200) -> Response:

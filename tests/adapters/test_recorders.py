@@ -11,13 +11,15 @@ from uuid import uuid4, uuid5
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
+from alembic.script import ScriptDirectory
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.database import MIGRATIONS, Database
+from adapters.database import Database
 from adapters.log import NAMESPACE, LogRecorder, stream_id
+from adapters.migrations import config
+from adapters.schema import REVISION
 from domain.event import SUBJECT
 from tests.conftest import LONG
 from tests.databases import Databases
@@ -116,12 +118,9 @@ def test_what_fails_in_the_transaction_takes_the_events_with_it(fresh: URLs) -> 
 def test_alembic_check_is_clean_on_a_new_database(databases: Databases) -> None:
     database = Database(databases.bare())
     database.migrate()
-    assert database.revision()[0] == database.revision()[1] is not None
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     with database.engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.check(config)
+        assert database.revision() == REVISION == ScriptDirectory.from_config(config(connection)).get_current_head()
+        command.check(config(connection))
     database.close()
 
 

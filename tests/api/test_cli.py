@@ -360,3 +360,17 @@ def test_a_port_that_is_taken_is_said(fresh: Callable[[], str]) -> None:
     assert service.returncode != 0
     assert "in use" in service.stderr
     assert "Traceback" not in service.stderr
+
+
+def test_a_question_does_not_wait_for_what_it_does_not_need(fresh: Callable[[], str]) -> None:
+    """Each of these takes a tenth of a second and more to import."""
+    asked = """
+import sys
+from typer.testing import CliRunner
+from api.cli import app
+assert CliRunner().invoke(app, ["state", "--as-of", "2021-01-12"]).exit_code == 0
+print(*sorted({"alembic", "edtf", "fastapi", "httpcore2", "httpx2", "nats", "pyarrow", "uvicorn"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", asked], env={**os.environ, "TARIKH_DATABASE_URL": fresh()}, cwd=Path(__file__).parents[2],
+                          timeout=30, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
