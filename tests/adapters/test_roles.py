@@ -42,7 +42,7 @@ def acting_as(url: str, role: str) -> str:
 
 
 # ---------------------------------------------------------------- PostgreSQL
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come back to this module, and roles are the server's
 def admin(postgresql: Server) -> Iterator[sa.Engine]:
     """A superuser of the server, each statement a transaction of its own; and an owner who is none."""
     engine = sa.create_engine(postgresql.postgres.url(), isolation_level="AUTOCOMMIT")
