@@ -15,7 +15,7 @@ run: .venv/run.stamp  ## migrate an SQLite file, load the record, print a day, s
 	$(BIN)/tarikh state --as-of 2021-01-12 --known-at 2021-01-12
 	$(BIN)/tarikh serve --port $(PORT)
 
-test: .venv/dev.stamp  ## every test, on SQLite and PostgreSQL, a worker to a core: five to nine minutes on two
+test: .venv/dev.stamp  ## every test, on SQLite and PostgreSQL, a worker to a core: three to six minutes on two
 	env -u TARIKH_DATABASE_URL -u PORT $(BIN)/pytest $(WORKERS)
 
 test-long: .venv/dev.stamp  ## the property tests with many more examples

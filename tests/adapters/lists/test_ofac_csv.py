@@ -12,7 +12,7 @@ from adapters.lists import ofac_csv
 from adapters.lists.containers import snapshots
 from adapters.lists.model import Damaged, Entry, Files, Snapshot
 from adapters.lists.ofac_csv import COLUMNS, Entries, lists, read, rows
-from tests.conftest import needs_shared
+from tests.conftest import LONG, needs_shared
 
 NULL = "-0- "
 DAY = "2021-07-07"
@@ -384,13 +384,14 @@ def test_single_snapshots_have_the_rows_that_are_documented(folder: str, day: st
     assert all(e.name and e.programs for e in entries.values())
 
 
-def test_every_daily_snapshot_has_the_rows_of_the_manifest() -> None:
+def test_daily_snapshots_have_the_rows_of_the_manifest() -> None:
+    """Every fifth, in the long form all."""
     archive = needs_shared("data/ofac/daily-2021-08-18_2023-06-30.tar.xz")
     with needs_shared("data/ofac/daily_manifest.csv").open(newline="") as file:
         manifest = {one["file"]: one for one in csv.DictReader(file)}
     before, seen = None, 0
     with tarfile.open(archive) as tar:
-        for member in tar:
+        for member in list(tar)[:: 1 if LONG else 5]:
             stream = tar.extractfile(member)
             assert stream is not None
             before = read({member.name: stream.read()}, None, before)
@@ -399,4 +400,5 @@ def test_every_daily_snapshot_has_the_rows_of_the_manifest() -> None:
             iran = sum(concerns_iran(entries.programs_of(number)) for number in entries)
             assert (len(entries), iran, max(map(int, entries))) == tuple(int(said[k]) for k in ("rows", "iran_programme_rows", "max_ent_num"))
             seen += 1
-    assert seen == len(manifest) == 199
+    assert len(manifest) == 199
+    assert seen == (199 if LONG else 40)

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from adapters.lists import run
+from adapters.lists import containers, run
 from adapters.lists.importer import MAKERS, Importer
 from adapters.lists.model import Snapshot
+from adapters.lists.ofac_csv import is_file
 from api.wiring import Settings, Tarikh
 from domain.families.designation import concerns_iran
 from tests.conftest import LONG, TODAY, needs_shared
@@ -35,9 +36,11 @@ def single() -> list[Snapshot]:
 
 def daily(step: int) -> Iterator[Snapshot]:
     archive = needs_shared("data/ofac/daily-2021-08-18_2023-06-30.tar.xz")
-    for i, item in enumerate(run.snapshots("ofac-sdn", [str(archive)], None, None, lambda _: None)):
+    before: Snapshot | None = None
+    for i, (_, files, day) in enumerate(containers.snapshots(str(archive), wanted=is_file)):
         if i % step == 0:
-            yield item
+            before = run.read("ofac-sdn", files, None, day, before)
+            yield before
 
 
 def un() -> list[Snapshot]:
@@ -54,18 +57,25 @@ def record(url: str) -> Iterator[Tarikh]:
     core.close()
 
 
+@pytest.fixture(scope="module", params=ENGINES if LONG else ENGINES[:1])
+def engine_of_lists(request: pytest.FixtureRequest) -> Databases:
+    """For what takes long: in the short form SQLite alone, for the lists of the UN are told on both engines."""
+    made: Databases = request.getfixturevalue(request.param)
+    return made
+
+
 @pytest.fixture(scope="module")
-def imported(databases: Databases, single: list[Snapshot]) -> Iterator[Tarikh]:
+def imported(engine_of_lists: Databases, single: list[Snapshot]) -> Iterator[Tarikh]:
     """The record with the single snapshots, imported in order."""
-    with record(databases.fresh()) as core:
+    with record(engine_of_lists.fresh()) as core:
         take(core, single)
         yield core
 
 
-@pytest.fixture(params=ENGINES if LONG else ENGINES[:1])
-def anew(request: pytest.FixtureRequest) -> Iterator[URLs]:
-    """New databases for what takes long: in the short form on SQLite alone, as `imported` is on both engines."""
-    with dropped_after(request.getfixturevalue(request.param)) as make:
+@pytest.fixture
+def anew(engine_of_lists: Databases) -> Iterator[URLs]:
+    """New databases."""
+    with dropped_after(engine_of_lists) as make:
         yield make
 
 
