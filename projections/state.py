@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -41,23 +42,16 @@ def join(items: Iterable[Found]) -> bytes:
 
 def counts(designations: Sequence[Found], basis: Basis, path: str) -> dict[str, Any]:
     """Listings in force by list, program and authority, and where to find them; actions that named many are counted apart."""
-    by_list: Counter[str] = Counter()
-    by_program: Counter[str] = Counter()
-    by_authority: Counter[str] = Counter()
-    total = groups = 0
-    last = {(item.subject, item.key): item for item in designations if item.kind == "listing" and item.status != SCHEDULED}
-    for item in last.values():  # one for each key, though it may be told in several possible words
-        type_, of_list, programs, authorities = _counted(item.body)
-        if type_ == "group":  # an action that named many: its members may be entries of their own
-            groups += 1
-            continue
-        total += 1
-        by_list[of_list] += 1
-        by_program.update(programs)
-        by_authority.update(authorities)
+    # one for each key, though it may be told in several possible words
+    last = {(item.subject, item.key): item.body for item in designations if item.kind == "listing" and item.status != SCHEDULED}
+    told = [_counted(body) for body in last.values()]
+    entries = [one for one in told if one[0] != "group"]  # an action that named many: its members may be entries of their own
+    by_list = Counter([of_list for _, of_list, _, _ in entries])
+    by_program = Counter(chain.from_iterable([programs for _, _, programs, _ in entries]))
+    by_authority = Counter(chain.from_iterable([authorities for _, _, _, authorities in entries]))
     echo = basis.echo()
     query = "&".join(f"{name}={echo[name]}" for name in ("as_of", "known_at", "recorded_at"))
-    return {"total": total, "groups": groups, "by_list": _ordered(by_list), "by_program": _ordered(by_program),
+    return {"total": len(entries), "groups": len(told) - len(entries), "by_list": _ordered(by_list), "by_program": _ordered(by_program),
             "by_authority": _ordered(by_authority), "href": f"{path}?kind=listing&status=listed&{query}"}
 
 

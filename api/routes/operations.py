@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -20,10 +21,15 @@ from projections.state import dumps
 router = APIRouter()
 
 
+@cache  # the same as long as the code is
+def _catalogue() -> bytes:
+    return dumps(catalogue_json(CATALOGUE))
+
+
 @router.get("/v1/catalogue", tags=["catalogue"], dependencies=[READ], responses={200: {"model": models.CatalogueShape}})
 def catalogue() -> Response:
     """Families, their facts and their event types: docs/families.md for programs."""
-    return Response(dumps(catalogue_json(CATALOGUE)), media_type="application/json")
+    return Response(_catalogue(), media_type="application/json")
 
 @router.get("/v1/checkpoint", tags=["operations"], dependencies=[READ], responses=documented(models.CheckpointShape, "checkpoint"))
 def checkpoint(
