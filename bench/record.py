@@ -51,7 +51,7 @@ def run(quick: bool) -> Iterator[Target]:
                         connection.exec_driver_sql("VACUUM ANALYZE")
                 yield from _asked(engine, core, of, 8 if quick else 40)
                 events = [item.event for item in _logged(core)]
-            yield from writing.compared(engine, on, events, f", {of}")
+            yield from writing.compared(engine, on, events, f", {of}", shared=False)
 
 
 def _lists() -> Path | None:
