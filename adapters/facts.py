@@ -18,6 +18,7 @@ from adapters.log import stream_id
 from adapters.schema import fact, log, mark, name, projection
 from adapters.stab import GENERATION, nodes, statement
 from domain.calendar import FOREVER
+from domain.catalogue import CATALOGUE
 from domain.text import fold_text
 from projections.basis import Basis
 from projections.boxes import OPEN, FactRow, MarkRow, NameRow, Rows, Span
@@ -269,6 +270,7 @@ _ALONE = ("SELECT subject, family, key, kind, status, body FROM fact "
           "AND known_from <= 1 AND known_to > 1 AND opened <= :position AND closed > :position")
 
 
+_FAMILIES = list(CATALOGUE.families)
 _FOUND: Callable[[Any], Found] = partial(tuple.__new__, Found)  # a third of the time of Found._make
 
 
@@ -296,7 +298,7 @@ class FactStore:
         for itself, that is done.
         """
         last = self.stab(bases[-1], relation)
-        where = [fact.c.relation == relation] + ([fact.c.family == family] if family else [])
+        where = [fact.c.relation == relation, fact.c.family.in_([family] if family else _FAMILIES)]  # an index has the days of each family
         if len(bases) == 1 or self._begin(bases[-1], where, len(bases) * len(last)):
             return self._in_turn(bases, relation, family, last)
         return self._along(bases, *where)

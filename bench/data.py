@@ -130,6 +130,12 @@ def points(era: tuple[int, int], count: int, seed: int = 2) -> list[Point]:
     return [Point(day, day + 30) for day in (random.randrange(era[0] + quarter, era[1] - quarter) for _ in range(count))]
 
 
+def distinct(era: tuple[int, int]) -> list[Point]:
+    """More points than a server answers in all rounds of a minute, none of them twice: a second answer would be one that was kept."""
+    days = list(dict.fromkeys(points(era, 20_000)))
+    return [Point(day.as_of, day.known_at + later) for later in range(20) for day in days]
+
+
 def instant(position: int) -> datetime:
     """When a position was recorded, for peers that know of instants alone."""
     return datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=position)

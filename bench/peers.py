@@ -26,7 +26,7 @@ import uvloop
 from api.wiring import Settings, Tarikh
 from bench import datasette
 from bench.asof import OLDER
-from bench.data import DENSE, POSITIONS, SPARSE, Point, basis, fill, held, points
+from bench.data import DENSE, POSITIONS, SPARSE, Point, basis, distinct, fill, held, points
 from bench.measure import Absent, Contestants, Target, agree, at_least, not_measured, race
 from bench.replay import Replay
 from bench.serving import on_core, per_second
@@ -139,7 +139,7 @@ def _http(url: str, seconds: float) -> Iterator[Target]:
             serving(url, cpu=server) as (service,), on_core(client):
         goals = iter(DATASETTE.items())
         for era in (SPARSE, DENSE):
-            some = _distinct(era)
+            some = distinct(era)
             ways = {"with our statement": datasette.by_statement, "by its table's page": datasette.by_table}
             agree({"ours": partial(_told, service.port, _path), **{way: partial(_told, theirs, path) for way, path in ways.items()}}, some[:AGREED])
             asked = {"worked out": (service.port, map(_path, some[AGREED:])), "kept": (service.port, cycle([_path(some[0])])),
@@ -155,12 +155,6 @@ def _http(url: str, seconds: float) -> Iterator[Target]:
                     name, goal = next(goals)
                     mine, other = median(rates[ours]), median(rates[way])
                     yield at_least(name, ENGINE, mine / other, goal, f"{mine:,.1f} and {other:,.1f} requests a second")
-
-
-def _distinct(era: tuple[int, int]) -> list[Point]:
-    """More points than a server answers in all rounds, none of them twice."""
-    days = list(dict.fromkeys(points(era, 20_000)))
-    return [Point(day.as_of, day.known_at + later) for later in range(5) for day in days]
 
 
 def _path(point: Point) -> str:
