@@ -32,7 +32,7 @@ def nodes(valid_from: int, valid_to: int, known_from: int, known_to: int) -> tup
     return None, fork(max(known_from, 1), known_to)
 
 
-_COLUMNS = "f.subject, f.family, f.key, f.kind, f.status, f.body"
+IDS, WORDS = "f.id", "f.subject, f.family, f.key, f.kind, f.status, f.body"
 GENERATION = "coalesce((SELECT generation FROM projection WHERE name = 'facts'), 0)"
 _OF = f"f.generation = {GENERATION} AND f.relation = :relation"
 _LEVELS = "level(h) AS (VALUES " + ", ".join(f"({h})" for h in range(LEVELS)) + ")"
@@ -42,16 +42,16 @@ def _ancestor(day: str) -> str:
     return f"(((:{day} >> (h + 1)) << (h + 1)) | (1 << h))"
 
 
-def _branches(part: str, before: str, life: str) -> list[str]:
-    """SELECTs whose rows one index finds by itself, and only then reads. Of the axis of a tree one end is compared: the day and the other
-    end lie on the two sides of the node, or it has none."""
-    out = [f"SELECT {_COLUMNS} FROM {before} fact f INDEXED BY ix_fact_{part}_valid_from WHERE {_OF} AND f.vnode = {EVERYWHERE} "
+def _branches(columns: str, part: str, before: str, life: str) -> list[str]:
+    """SELECTs whose rows one index finds by itself, and reads only for columns beyond the id. Of the axis of a tree one end is compared:
+    the day and the other end lie on the two sides of the node, or it has none."""
+    out = [f"SELECT {columns} FROM {before} fact f INDEXED BY ix_fact_{part}_valid_from WHERE {_OF} AND f.vnode = {EVERYWHERE} "
            f"AND f.valid_from <= :as_of AND f.known_from <= :known_at AND {life} AND f.vnode IS NOT NULL"]
     for axis, side, day, other, at in (("vnode", "valid", "as_of", "known", "known_at"), ("knode", "known", "known_at", "valid", "as_of")):
         node = _ancestor(day)
         for end, where, within in (("to", f"{node} <= :{day}", f"f.{side}_to > :{day}"), ("from", f"{node} > :{day}", f"f.{side}_from <= :{day}")):
             out.append(
-                f"SELECT {_COLUMNS} FROM {before} level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} WHERE {where} AND {_OF} "
+                f"SELECT {columns} FROM {before} level CROSS JOIN fact f INDEXED BY ix_fact_{part}_{side}_{end} WHERE {where} AND {_OF} "
                 f"AND f.{axis} = {node} AND {within} AND f.{other}_from <= :{at} AND f.{other}_to > :{at} AND {life} AND f.{axis} IS NOT NULL")
     return out
 
@@ -63,12 +63,14 @@ _GONE_ON = "(SELECT max(position) FROM log) > :position"
 _LATER = f"later(x) AS (SELECT 1 WHERE {_GONE_ON})"  # asked before anything else: SQLite would ask on each level
 
 
-def statement(sqlite: bool) -> str:
-    """The SELECT of a stab, by `relation`, `as_of`, `known_at` and `position`: a single statement, and so on a single state of the log."""
+def statement(sqlite: bool, columns: str = IDS) -> str:
+    """The SELECT of a stab, by `relation`, `as_of`, `known_at` and `position`: a single statement, and so on a single state of the log.
+
+    `IDS` are in the indexes themselves; `WORDS` are read row by row."""
     if sqlite:
-        selects = [*_branches("open", "", _NOW), *_branches("closed", "later CROSS JOIN", _THEN)]
+        selects = [*_branches(columns, "open", "", _NOW), *_branches(columns, "closed", "later CROSS JOIN", _THEN)]
         return f"WITH {_LEVELS}, {_LATER} {' UNION ALL '.join(selects)}"
     box = "box(point(f.valid_from, f.known_from), point(f.valid_to - 1, f.known_to - 1))"
     point = "box(point(:as_of, :known_at), point(:as_of, :known_at))"
-    return " UNION ALL ".join(f"SELECT {_COLUMNS} FROM fact f WHERE {box} @> {point} AND {_OF} AND {life}"
+    return " UNION ALL ".join(f"SELECT {columns} FROM fact f WHERE {box} @> {point} AND {_OF} AND {life}"
                               for life in (_NOW, f"{_THEN} AND {_GONE_ON}"))

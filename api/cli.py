@@ -33,6 +33,7 @@ TARIKH_RATE_LIMIT (requests a second for each key or address, default 0: any num
 TARIKH_CONCURRENCY (reads at work at once, default 2; of writes a quarter), TARIKH_QUEUE (reads that may wait, default 32; of writes
 a quarter), TARIKH_QUEUE_CROWDED (the same while more come than can be served, default 3), TARIKH_QUEUE_SECONDS (how long at most, default 5),
 TARIKH_KEPT_BYTES (of answers that may be asked for again, default 67108864; 0: none are kept),
+TARIKH_FACT_BYTES (of facts held in memory, default 134217728; 0: none are held),
 TARIKH_SIGNING_KEY (file of the Ed25519 key that signs checkpoints; `init` makes it; default beside an SQLite file),
 TARIKH_APP_ROLE and TARIKH_APP_PASSWORD (PostgreSQL: the service's role, which `init` sets up; default tarikh_app),
 TARIKH_WEBHOOK_PRIVATE=1 (webhooks may go to http and private addresses), TARIKH_WEBHOOK_RETRIES (seconds between attempts, with commas),

@@ -24,6 +24,7 @@ from adapters.checkpoint import Checkpoint, Signer, Verifier, make_key, take
 from adapters.condition import Condition, condition, place, refuses_writes, unwritten, versions
 from adapters.database import trouble
 from adapters.exports import FORMATS, as_of_for, format_for
+from adapters.fact_cache import HELD
 from adapters.facts import VERSION, FactStore, ensure_pointer, written_version
 from adapters.keys import ENVIRONMENT, SCOPES, Key, Keys, same, weakness
 from adapters.lists.containers import Unreachable
@@ -111,6 +112,7 @@ class Settings:
     queue_crowded: int = field(default_factory=lambda: _whole_number("TARIKH_QUEUE_CROWDED", 3))  # once some had to be refused
     queue_seconds: float = field(default_factory=lambda: _seconds("TARIKH_QUEUE_SECONDS", 5))
     kept_bytes: int = field(default_factory=lambda: _whole_number("TARIKH_KEPT_BYTES", 64 * 2**20))  # of answers that may be asked for again
+    fact_bytes: int = field(default_factory=lambda: _whole_number("TARIKH_FACT_BYTES", HELD))  # of facts held in memory
     traced: bool = field(default_factory=lambda: any("OTEL_" in name for name in os.environ))  # OpenTelemetry is set up; FastAPI has spans for it
     log_level: str = field(default_factory=lambda: _one_of("TARIKH_LOG_LEVEL", "info", "debug", "info", "warning", "error"))
 
@@ -127,7 +129,7 @@ class Tarikh:
         self.settings = settings or Settings()
         self.log = Log(self.settings.database_url)
         self.database = self.log.database
-        self.facts = FactStore(self.database)
+        self.facts = FactStore(self.database, self.settings.fact_bytes)
         self.reader = LogReader(self.database)
         self.writer = Writer(self.log)
         self.webhooks = Webhooks(self.database, CATALOGUE, self.settings.webhook_private)

@@ -27,7 +27,7 @@ from subprocess import Popen
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from adapters.stab import statement
+from adapters.stab import WORDS, statement
 from bench.data import POSITIONS, Point
 from bench.measure import Absent
 from bench.process import wait_for
@@ -82,7 +82,7 @@ def by_table(point: Point) -> str:
 
 def _sql() -> str:
     """The stab, on the newest position. Datasette gives parameters as texts, which compare as texts where no column is beside them."""
-    stab = statement(sqlite=True).replace(":relation", f"'{RELATION}'").replace(":position", str(POSITIONS))
+    stab = statement(True, WORDS).replace(":relation", f"'{RELATION}'").replace(":position", str(POSITIONS))
     for day in ("as_of", "known_at"):
         stab = stab.replace(f":{day}", f"CAST(:{day} AS INTEGER)")
     return f"SELECT CAST(body AS TEXT) AS body FROM ({stab}) WHERE family <> 'designation'"
